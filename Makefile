@@ -1,0 +1,28 @@
+# `make demo` and `make test` set up their own environment in .venv.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	touch $(STAMP)
+
+demo: $(STAMP)  ## train on made phantoms, print a table, write demo.png
+	$(VENV)/bin/python -m sklearn_ei.demo $(ARGS)
+
+test: $(STAMP) lint  ## the linters and the default tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-slow: $(STAMP)  ## the tests that take minutes
+	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/codespell
+
+clean:
+	rm -rf $(VENV) dist

@@ -1,0 +1,38 @@
+"""Learn to reconstruct images from measurements alone, in scikit-learn's idiom."""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+# torch takes a second to import and is not needed to look around: public names
+# are imported when they are first used.
+_SUBMODULES = ("datasets", "groups", "losses", "metrics", "networks", "operators")
+_LAZY = {
+    "EquivariantReconstructor": "reconstruction",
+    "PseudoInverseReconstructor": "reconstruction",
+}
+
+__all__ = [
+    "EquivariantReconstructor",
+    "PseudoInverseReconstructor",
+    "__version__",
+    "datasets",
+    "groups",
+    "losses",
+    "metrics",
+    "networks",
+    "operators",
+]
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        module = importlib.import_module(f".{_LAZY[name]}", __name__)
+        return getattr(module, name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""Networks, in pure torch."""
+
+from ._unet import ResidualUNet
+
+__all__ = ["ResidualUNet"]

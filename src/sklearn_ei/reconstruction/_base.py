@@ -1,0 +1,160 @@
+"""What all reconstruction estimators share."""
+
+from abc import ABCMeta, abstractmethod
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ..metrics import psnr
+from ..operators import ForwardOperator
+from ..utils._arrays import array_to_tensor, split_channels, tensor_to_array
+from ..utils._validation import check_images, check_measurements
+
+
+class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base class of estimators that turn stacks of measurements into images.
+
+    A subclass has a parameter ``operator``, calls :meth:`_resolve_operator` in
+    ``fit`` and supplies :meth:`_reconstruct`.
+    """
+
+    #: Samples reconstructed at a time.
+    _predict_batch_size = 16
+
+    @abstractmethod
+    def _reconstruct(self, y):
+        """Return images of measurements, both tensors (batch, channel, *shape)."""
+
+    def _resolve_operator(self, Y, truth=None):
+        """Return the fitted attributes that follow from the operator and a stack.
+
+        Ground truth, where it is given, settles an image shape that the
+        measurements alone leave ambiguous. Nothing is set on the estimator, so
+        that a refused stack leaves it as it was.
+        """
+        operator = self.operator
+        if not isinstance(operator, ForwardOperator):
+            raise TypeError(
+                f"Got operator={operator!r}, but expected a ForwardOperator such as "
+                "ParallelBeamCT(n_views=50)."
+            )
+        try:
+            spatial, n_channels = split_channels(
+                Y.shape[1:], operator.measurement_shape, operator._measurement_n_dims
+            )
+        except ValueError as error:
+            raise ValueError(f"{type(operator).__name__} {error}") from None
+        n_image_channels = operator.channels_of_images(n_channels)
+        image_shape = operator.image_shape
+        if image_shape is None and truth is not None:
+            n_axes = np.ndim(truth) - 1 - (n_image_channels is not None)
+            image_shape = np.shape(truth)[1 : 1 + n_axes]
+        return {
+            "operator_": operator.resolve(
+                measurement_shape=spatial, image_shape=image_shape
+            ),
+            "measurement_shape_": Y.shape[1:],
+            "_n_channels": n_channels,
+            "_n_image_channels": n_image_channels,
+        }
+
+    def predict(self, Y):
+        """Reconstruct images from measurements.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, *measurement_shape) or \
+                (n_samples, *measurement_shape, n_channels)
+            Measurements, of the shape seen in ``fit``.
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, *image_shape) or \
+                (n_samples, *image_shape, n_channels)
+            Reconstructions, float32.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``Y`` has another shape than in ``fit``, or NaN or infinity.
+        """
+        check_is_fitted(self)
+        return self._predict_array(check_measurements(self, Y, reset=False))
+
+    @torch.no_grad()
+    def _predict_array(self, Y):
+        channels = () if self._n_image_channels is None else (self._n_image_channels,)
+        shape = (len(Y), *self.operator_.image_shape, *channels)
+        images = np.empty(shape, dtype=np.float32)
+        for start in range(0, len(Y), self._predict_batch_size):
+            batch = slice(start, start + self._predict_batch_size)
+            y = array_to_tensor(Y[batch], self._n_channels is not None)
+            images[batch] = tensor_to_array(self._reconstruct(y), bool(channels))
+        return images
+
+    def transform(self, Y):
+        """Reconstruct images; the same as :meth:`predict`, for pipelines.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+            Measurements.
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, *image_shape[, n_channels])
+            Reconstructions, float32.
+        """
+        return self.predict(Y)
+
+    def score(self, Y, y=None):
+        """Return the PSNR in dB with ground truth, a score from ``Y`` without.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+            Measurements.
+        y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
+            Ground truth. One number a sample (class labels that travel along
+            in a pipeline) is not an image, and is treated as None.
+
+        Returns
+        -------
+        score : float
+            Higher is better. With ground truth the mean
+            :func:`~sklearn_ei.metrics.psnr`; without, minus the relative
+            measurement error, −mean ‖A f(y) − y‖² / mean ‖y‖², unless the
+            estimator knows better.
+        """
+        if y is None or np.ndim(y) < 2:
+            check_is_fitted(self)
+            return self._score_without_truth(check_measurements(self, Y, reset=False))
+        images = self.predict(Y)
+        truth = check_images(y, len(images), images.shape[1:], type(self).__name__)
+        return psnr(truth, images)
+
+    def _score_without_truth(self, Y):
+        return self._negative_relative_error(
+            Y, lambda y: self.operator_.forward(self._reconstruct(y))
+        )
+
+    @torch.no_grad()
+    def _negative_relative_error(self, Y, remeasure):
+        """Return −mean‖remeasure(y) − y‖² / mean‖y‖², sample by sample."""
+        error = norm = 0.0
+        for sample in Y:
+            y = array_to_tensor(sample[np.newaxis], self._n_channels is not None)
+            returned = remeasure(y)
+            error += float((returned - y.to(returned.device)).square().mean())
+            norm += float(y.square().mean())
+        return -error / norm if norm > 0 else 0.0
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags

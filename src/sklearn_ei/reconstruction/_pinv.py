@@ -1,0 +1,59 @@
+"""The linear baseline A†y."""
+
+from ..utils._validation import check_measurements
+from ._base import BaseReconstructor
+
+
+class PseudoInverseReconstructor(BaseReconstructor):
+    """Linear reconstruction A†y, the baseline that learns nothing.
+
+    For computed tomography this is filtered back-projection.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A. Shapes that it leaves open are taken from the measurements.
+
+    Attributes
+    ----------
+    operator_ : ForwardOperator
+        The operator with its shapes fixed.
+    measurement_shape_ : tuple of int
+        Shape of one measurement, channels (if any) last.
+    n_features_in_ : int
+        Length of the first axis of one measurement.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ei import PseudoInverseReconstructor
+    >>> from sklearn_ei.operators import ParallelBeamCT
+    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
+    >>> PseudoInverseReconstructor(ParallelBeamCT(20)).fit(Y).predict(Y).shape
+    (3, 16, 16)
+    """
+
+    def __init__(self, operator):
+        self.operator = operator
+
+    def fit(self, Y, y=None):
+        """Fix the operator's shapes.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+            Measurements.
+        y : object
+            Ignored; here for API consistency.
+
+        Returns
+        -------
+        self : PseudoInverseReconstructor
+        """
+        checked = check_measurements(self, Y, reset=True)
+        for name, value in self._resolve_operator(checked).items():
+            setattr(self, name, value)
+        return self
+
+    def _reconstruct(self, y):
+        return self.operator_.pinv(y)

@@ -1,0 +1,33 @@
+"""skorch callbacks that this package adds."""
+
+from skorch.callbacks import Callback
+
+
+class EpochTasks(Callback):
+    """Report every epoch to scikit-learn's callbacks as a task of the fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Who is being fitted.
+    context : sklearn.callback.CallbackContext
+        The root context of the fit, begun.
+    """
+
+    def __init__(self, estimator, context):
+        self.estimator = estimator
+        self.context = context
+
+    def __getstate__(self):
+        # The context belongs to a fit that is over when anything is pickled.
+        return {"estimator": None, "context": None}
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open the epoch's task."""
+        self.task_ = self.context.subcontext(task_name="epoch")
+        self.task_.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Close the epoch's task; end training if a callback asks for it."""
+        if self.task_.call_on_fit_task_end(estimator=self.estimator):
+            raise KeyboardInterrupt  # skorch's way to stop after this epoch

@@ -1,0 +1,84 @@
+"""Devices, precision and constants that follow a tensor."""
+
+from types import SimpleNamespace
+
+import torch
+
+
+def resolve_device(device):
+    """Return the ``torch.device`` meant by ``device``.
+
+    ``"auto"`` is CUDA where a GPU is usable and the CPU elsewhere. Anything
+    that torch does not know, or that this machine does not have, is refused.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            f"Got device={device!r}, which is not usable on this machine; expected "
+            f"'auto', 'cpu' or an available device such as 'cuda:0'."
+        ) from error
+    return resolved
+
+
+def _cpu_computes_bfloat16():
+    """Whether the processor multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+
+
+def resolve_precision(precision, device, n_spatial_dims=2):
+    """Return the dtype in which the network's convolutions run.
+
+    ``"auto"`` looks the processor up rather than timing it, so that the same
+    seed gives the same bits in every run on one machine. 1-D convolutions have
+    no fast bfloat16 kernels and stay in float32.
+    """
+    if precision == "float32":
+        return torch.float32
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if precision != "auto":
+        raise ValueError(
+            f"Got precision={precision!r}, but expected 'auto', 'float32' or "
+            "'bfloat16'."
+        )
+    if n_spatial_dims == 1:
+        return torch.float32
+    if device.type == "cuda":
+        gains = torch.cuda.is_bf16_supported()
+    else:
+        gains = device.type == "cpu" and _cpu_computes_bfloat16()
+    return torch.bfloat16 if gains else torch.float32
+
+
+class Constants:
+    """Tensors that are built once and handed out on any device and dtype.
+
+    Parameters
+    ----------
+    shared : Constants, default=None
+        Constants owned by several objects (big matrices), handed out as well.
+    **tensors : torch.Tensor
+        The named constants. Sparse CSR tensors are allowed.
+    """
+
+    def __init__(self, shared=None, /, **tensors):
+        self._shared = shared
+        self._tensors = tensors
+        self._variants = {}
+
+    def like(self, x):
+        """Return a namespace of the constants with the device and dtype of ``x``."""
+        key = (x.device, x.dtype)
+        if key not in self._variants:
+            shared = {} if self._shared is None else vars(self._shared.like(x))
+            own = {
+                name: tensor.to(device=x.device, dtype=x.dtype)
+                for name, tensor in self._tensors.items()
+            }
+            self._variants[key] = SimpleNamespace(**shared, **own)
+        return self._variants[key]

@@ -1,0 +1,17 @@
+import pytest
+import torch
+
+from sklearn_ei.operators import ParallelBeamCT
+
+# Two busy threads on a shared machine can be a hundred times slower than one.
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def ct_problem():
+    """A small operator, phantoms and their sinograms."""
+    from sklearn_ei.datasets import make_thorax_phantoms
+
+    images = make_thorax_phantoms(6, (24, 24), random_state=0)
+    operator = ParallelBeamCT(n_views=12)
+    return operator, images, operator.measure(images)
