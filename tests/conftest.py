@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.operators import ParallelBeamCT
 
 # Two busy threads on a shared machine can be a hundred times slower than one.
@@ -10,8 +11,15 @@ torch.set_num_threads(1)
 @pytest.fixture
 def ct_problem():
     """A small operator, phantoms and their sinograms."""
-    from sklearn_ei.datasets import make_thorax_phantoms
-
     images = make_thorax_phantoms(6, (24, 24), random_state=0)
     operator = ParallelBeamCT(n_views=12)
     return operator, images, operator.measure(images)
+
+
+@pytest.fixture(scope="session")
+def learning_problem():
+    """A problem just large enough to learn on: operator, training and test data."""
+    images = make_thorax_phantoms(20, (32, 32), random_state=0)
+    operator = ParallelBeamCT(n_views=10)
+    Y = operator.measure(images)
+    return operator, Y[:16], images[:16], Y[16:], images[16:]

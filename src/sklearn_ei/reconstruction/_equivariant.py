@@ -45,17 +45,18 @@ class EquivariantReconstructor(LearnedReconstructor):
         Channels of the first level of the residual U-Net. The paper has 64.
     depth : int, default=4
         Levels of the U-Net.
-    n_consistency : int, default=1
+    n_consistency : int, default=3
         Data-consistency steps x += w·A†(y − A x) after the network. The paper
         has none.
     max_epochs : int, default=64
         Passes over the measurements.
     batch_size : int, default=2
         Samples a step.
-    lr : float, default=1e-3
-        Learning rate of Adam at the start.
+    lr : float, default=2e-3
+        Learning rate of Adam, at its highest.
     lr_schedule : {"cosine", "constant"}, default="cosine"
-        Whether the rate decays to zero over ``max_epochs``.
+        ``"cosine"`` rises over the first twentieth of the steps and decays to
+        zero over ``max_epochs``; ``"constant"`` keeps the rate.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, …; ``"auto"`` is a GPU where there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -141,10 +142,10 @@ class EquivariantReconstructor(LearnedReconstructor):
         n_transforms=1,
         width=16,
         depth=4,
-        n_consistency=1,
+        n_consistency=3,
         max_epochs=64,
         batch_size=2,
-        lr=1e-3,
+        lr=2e-3,
         lr_schedule="cosine",
         device="auto",
         precision="auto",

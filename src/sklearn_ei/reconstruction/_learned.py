@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import torch
 from sklearn.utils import check_scalar
+from skorch.history import History
 
 from ..networks import ResidualUNet
 from ..training import (
@@ -19,7 +20,7 @@ from ..utils._dataset import BatchedDataset
 from ..utils._device import resolve_device, resolve_precision
 from ..utils._params import check_option
 from ..utils._random import seeded_initialisation, spawn_seeds
-from ..utils._validation import check_images, check_measurements
+from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
 
 _SCALE_SAMPLES = 64
@@ -62,15 +63,27 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
         context = open_callback_context(self, n_epochs)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self)
+        earlier = []
         # Calls of partial_fit share one net, and so the optimizer's moments.
         if not (incremental and getattr(self, "_incremental", False)):
             n_steps = n_epochs * -(-len(dataset) // self.batch_size)
             schedule = "constant" if incremental else self.lr_schedule
+            if goes_on:
+                earlier = self.net_.history
             self.net_ = self._make_net(
                 goes_on, learning_rate_schedule(schedule, n_steps)
             )
             self._incremental = incremental
         self._train(dataset, n_epochs, context)
+        # skorch's schedules count from the length of the history, so that what
+        # earlier fits recorded can only come back now.
+        self.net_.history_ = History([*earlier, *self.net_.history])
+        for number, epoch in enumerate(self.net_.history, start=1):
+            epoch["epoch"] = number
+        self.history_ = self.net_.history
+        self.n_iter_ = len(self.history_)
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self)
         return self
 
     def _prepare(self, Y, truth, reset):
@@ -92,6 +105,7 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
 
         if reset:
             model["scale_"] = _root_mean_square(operator, y)
+            record_features(self, Y)
         for name, value in model.items():
             setattr(self, name, value)
         self.device_ = device
@@ -107,7 +121,7 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
         callbacks = list(self.callbacks or [])
         if schedule is not None:
             callbacks.append(("lr_schedule", schedule))
-        net = ReconstructionNet(
+        return ReconstructionNet(
             function,
             self._make_objective(elements),
             seed=order,
@@ -120,9 +134,6 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
             verbose=self.verbose,
             callbacks=callbacks,
         ).initialize()
-        if goes_on:
-            net.history_ = self.net_.history
-        return net
 
     def _make_function(self, seed):
         n_dims = len(self.operator_.image_shape)
@@ -150,10 +161,6 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
             if context is not None:
                 net.callbacks_.pop()
         net.module_.eval()
-        self.history_ = net.history
-        self.n_iter_ = len(net.history)
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self)
 
     def _reconstruct(self, y):
         scaled = y.to(self.device_) / self.scale_

@@ -1,6 +1,6 @@
 """The linear baseline A†y."""
 
-from ..utils._validation import check_measurements
+from ..utils._validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
 
@@ -53,6 +53,7 @@ class PseudoInverseReconstructor(BaseReconstructor):
         checked = check_measurements(self, Y, reset=True)
         for name, value in self._resolve_operator(checked).items():
             setattr(self, name, value)
+        record_features(self, Y)
         return self
 
     def _reconstruct(self, y):

@@ -38,8 +38,8 @@ def check_measurements(estimator, Y, reset):
     Parameters
     ----------
     estimator : estimator
-        Whose ``n_features_in_`` is set or compared; with ``reset=False`` its
-        ``measurement_shape_`` must be that of ``Y``.
+        Nothing is set on it; with ``reset=False`` its ``n_features_in_`` and
+        ``measurement_shape_`` must be those of ``Y``.
     Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
         Real measurements.
     reset : bool
@@ -66,8 +66,13 @@ def check_measurements(estimator, Y, reset):
                 f"{type(estimator).__name__} was fitted on measurements of shape "
                 f"{shape}."
             )
-    validate_data(estimator, X=Y, reset=reset, skip_check_array=True)
+        validate_data(estimator, X=Y, reset=False, skip_check_array=True)
     return checked
+
+
+def record_features(estimator, Y):
+    """Set ``n_features_in_`` (and names), once ``Y`` has passed every check."""
+    validate_data(estimator, X=Y, reset=True, skip_check_array=True)
 
 
 def check_images(x, n_samples, sample_shape, estimator_name):

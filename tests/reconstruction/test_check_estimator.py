@@ -1,0 +1,21 @@
+"""scikit-learn's own battery, on lazily shaped estimators."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
+from sklearn_ei.groups import Shifts
+from sklearn_ei.operators import Inpainting
+
+TINY = {"max_epochs": 2, "width": 2, "depth": 2, "batch_size": 16, "random_state": 0}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [
+        EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY),
+        PseudoInverseReconstructor(Inpainting(0.3)),
+    ]
+)
+def test_scikit_learn_s_checks(estimator, check):
+    check(estimator)
