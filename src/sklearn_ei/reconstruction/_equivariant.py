@@ -329,4 +329,4 @@ class EquivariantReconstructor(LearnedReconstructor):
         x1 = self._reconstruct(y)
         x2 = group.transform(x1.expand(n_transforms, *x1.shape[1:]), g)
         x3 = self._reconstruct(A.forward(x2))
-        return A.forward(group.transform(x3, group.inverse(g)))
+        return A.forward(group.inverse_transform(x3, g))
