@@ -1,6 +1,6 @@
 """What `import sklearn_ei` costs beyond `import sklearn`, in fresh processes.
 
-    python benchmarks/bench_import.py
+python benchmarks/bench_import.py
 """
 
 import statistics

@@ -3,12 +3,13 @@
 To have an operator or a group of your own tested, add a case.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 import torch
 
-from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.groups import Permutations, Reflections, Rotations, Scalings, Shifts
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -34,6 +35,9 @@ class GroupCase:
 
     ``inverse_error`` and ``composition_error`` are the documented relative
     errors of T_g⁻¹ T_g x = x and T_g T_h x = T_gh x for a smooth image.
+    ``compose(group, g, h)`` returns the elements gh, and is None where the
+    elements are a set that composition leaves. ``is_orthogonal`` says that
+    T_gᵀ = T_g⁻¹ although composition is interpolated.
     """
 
     name: str
@@ -41,6 +45,36 @@ class GroupCase:
     image_shape: tuple
     inverse_error: float = 0.0
     composition_error: float = 0.0
+    compose: Callable | None = None
+    is_orthogonal: bool = False
+
+
+def add(group, g, h):
+    return (g + h) % group.n_elements
+
+
+def add_shifts(group, g, h):
+    return group.elements(group.offsets(g) + group.offsets(h))
+
+
+def flip_both(group, g, h):
+    return g ^ h
+
+
+def dihedral(group, g, h):
+    """R_a F^i R_b F^j = R_(a ± b) F^(i + j), as F R_b = R_−b F."""
+    order = group.first.n_elements
+    (a, i), (b, j) = group.split(g), group.split(h)
+    return (a + (1 - 2 * i) * b) % order * 2 + (i ^ j)
+
+
+def flip_and_shift(group, g, h):
+    """F_i S_a F_j S_b = F_(i + j) S_(a ± b), the sign of each axis by F_j."""
+    (i, a), (j, b) = group.split(g), group.split(h)
+    shifts = group.second
+    signs = 1 - 2 * torch.stack([j // 2, j % 2], dim=-1)
+    shift = shifts.elements(signs * shifts.offsets(a) + shifts.offsets(b))
+    return (i ^ j) * shifts.n_elements + shift
 
 
 OPERATORS = [
@@ -56,19 +90,112 @@ OPERATORS = [
 ]
 
 GROUPS = [
-    GroupCase("rotations", Rotations(360).resolve((32, 32)), (32, 32), 0.05, 0.05),
-    GroupCase("rotations-odd", Rotations(7).resolve((31, 25)), (31, 25), 0.3, 0.3),
+    GroupCase("rotations", Rotations().resolve((32, 32)), (32, 32), 0.03, 0.03, add),
+    GroupCase(
+        "rotations-odd", Rotations(7).resolve((31, 25)), (31, 25), 0.05, 0.05, add
+    ),
     GroupCase(
         "rotations-bicubic",
         Rotations(360, interpolation="bicubic").resolve((32, 32)),
         (32, 32),
         0.02,
         0.02,
+        add,
     ),
-    GroupCase("quarter-turns", Rotations(4).resolve((9, 9)), (9, 9)),
-    GroupCase("shifts", Shifts().resolve((6, 5)), (6, 5)),
-    GroupCase("shifts-1d", Shifts().resolve((11,)), (11,)),
+    GroupCase(
+        "rotations-nearest",
+        Rotations(8, interpolation="nearest").resolve((32, 32)),
+        (32, 32),
+        0.1,
+        0.2,
+        add,
+    ),
+    GroupCase(
+        "rotations-fft",
+        Rotations(360, interpolation="fft").resolve((32, 32)),
+        (32, 32),
+        composition_error=0.04,
+        compose=add,
+        is_orthogonal=True,
+    ),
+    GroupCase(
+        "rotations-fft-odd",
+        Rotations(9, interpolation="fft").resolve((31, 31)),
+        (31, 31),
+        composition_error=0.03,
+        compose=add,
+        is_orthogonal=True,
+    ),
+    GroupCase(
+        "angles",
+        Rotations(angles=[-10, 33.3, 140, 250]).resolve((16, 21)),
+        (16, 21),
+        0.06,
+    ),
+    GroupCase(
+        "angles-fft",
+        Rotations(angles=[-10, 140, 250.5], interpolation="fft").resolve((17, 17)),
+        (17, 17),
+        is_orthogonal=True,
+    ),
+    GroupCase("quarter-turns", Rotations(4).resolve((9, 9)), (9, 9), compose=add),
+    GroupCase("quarter-turns-even", Rotations(4).resolve((6, 6)), (6, 6), compose=add),
+    GroupCase("half-turn", Rotations(2).resolve((6, 9)), (6, 9), compose=add),
+    GroupCase("shifts", Shifts().resolve((6, 5)), (6, 5), compose=add_shifts),
+    GroupCase("shifts-1d", Shifts().resolve((11,)), (11,), compose=add_shifts),
     GroupCase("shifts-limited", Shifts(2).resolve((8, 8)), (8, 8)),
+    GroupCase("flip", Reflections().resolve((6, 7)), (6, 7), compose=flip_both),
+    GroupCase("flip-1d", Reflections(0).resolve((8,)), (8,), compose=flip_both),
+    GroupCase("flips", Reflections((0, -1)).resolve((7, 6)), (7, 6), compose=flip_both),
+    GroupCase("scalings", Scalings([0.9, 0.8]).resolve((32, 32)), (32, 32), 0.1),
+    GroupCase(
+        "scalings-bicubic",
+        Scalings([0.7], interpolation="bicubic").resolve((31, 24)),
+        (31, 24),
+        0.15,
+    ),
+    GroupCase("permutations", Permutations(6).resolve((3, 2)), (3, 2)),
+    GroupCase("permutations-1d", Permutations(5).resolve((6,)), (6,)),
+    GroupCase(
+        "dihedral",
+        (Rotations(4) * Reflections()).resolve((6, 6)),
+        (6, 6),
+        compose=dihedral,
+    ),
+    GroupCase(
+        "dihedral-1d",
+        (Shifts() * Reflections()).resolve((7,)),
+        (7,),
+        compose=dihedral,
+    ),
+    GroupCase(
+        "dihedral-bilinear",
+        (Rotations(12) * Reflections()).resolve((24, 24)),
+        (24, 24),
+        0.05,
+        0.05,
+        dihedral,
+    ),
+    GroupCase(
+        "dihedral-fft",
+        (Rotations(360, interpolation="fft") * Reflections(0)).resolve((25, 25)),
+        (25, 25),
+        composition_error=0.04,
+        compose=dihedral,
+        is_orthogonal=True,
+    ),
+    GroupCase(
+        "flips-and-shifts",
+        (Reflections((1, 0)) * Shifts()).resolve((4, 5)),
+        (4, 5),
+        compose=flip_and_shift,
+    ),
+    GroupCase(
+        "product-of-three",
+        (Scalings([0.8]) * Rotations(6) * Reflections()).resolve((24, 20)),
+        (24, 20),
+        0.15,
+    ),
 ]
 
 each_operator = pytest.mark.parametrize("case", OPERATORS, ids=lambda case: case.name)

@@ -1,6 +1,7 @@
 """What every group has to satisfy."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -23,6 +24,14 @@ def some_elements(group, n=2, seed=0):
     return group.sample(torch.Generator().manual_seed(seed), n)
 
 
+def all_or_some_elements(group, seed=0):
+    """Return every element but the identity, or sixty of them."""
+    n_others = group.n_elements - 1
+    if n_others <= 60:
+        return torch.arange(1, n_others + 1)
+    return group.sample(torch.Generator().manual_seed(seed), 1, 60)
+
+
 def relative(actual, expected):
     return float(torch.linalg.norm(actual - expected) / torch.linalg.norm(expected))
 
@@ -35,10 +44,82 @@ def test_element_zero_is_the_identity(case):
 
 @each_group
 def test_inverse(case):
-    x = smooth_images(case)
-    g = some_elements(case.group)
-    back = case.group.transform(case.group.transform(x, g), case.group.inverse(g))
-    assert relative(back, x) <= case.inverse_error + 1e-12
+    group = case.group
+    g = all_or_some_elements(group)
+    x = smooth_images(case, n=1).expand(len(g), *[-1] * (1 + len(case.image_shape)))
+    there, back = group.transform(x, g), group.inverse_transform(x, g)
+    for twice in (group.inverse_transform(there, g), group.transform(back, g)):
+        errors = [relative(a, b) for a, b in zip(twice, x, strict=True)]
+        assert max(errors) <= case.inverse_error + 1e-12
+
+
+@each_group
+def test_composition(case):
+    if case.compose is None:
+        pytest.skip("the elements are a set that composition leaves")
+    group = case.group
+    g = all_or_some_elements(group, seed=1)
+    h = g[torch.randperm(len(g), generator=torch.Generator().manual_seed(2))]
+    x = smooth_images(case, n=1).expand(len(g), *[-1] * (1 + len(case.image_shape)))
+    one_by_one = group.transform(group.transform(x, h), g)
+    at_once = group.transform(x, case.compose(group, g, h))
+    errors = [relative(a, b) for a, b in zip(one_by_one, at_once, strict=True)]
+    assert max(errors) <= case.composition_error + 1e-12
+
+
+@each_group
+def test_elements_of_exact_groups_differ_and_come_from_the_generators(case):
+    group = case.group
+    if not group.is_exact:
+        pytest.skip("interpolated")
+    labels = torch.arange(math.prod(case.image_shape)).double()
+    labels = labels.reshape(1, 1, *case.image_shape)
+
+    def as_set(images):
+        return {tuple(image) for image in images.flatten(1).tolist()}
+
+    n = group.n_elements
+    elements = as_set(
+        group.transform(labels.expand(n, *labels.shape[1:]), torch.arange(n))
+    )
+    assert len(elements) == n
+    generated, latest = as_set(labels), labels
+    while len(latest):
+        new = set().union(
+            *(as_set(group.transform(latest, g)) for g in group.generators())
+        )
+        new -= generated
+        generated |= new
+        latest = torch.tensor(sorted(new), dtype=torch.float64)
+        latest = latest.reshape(-1, 1, *case.image_shape)
+    if case.compose is None:
+        assert elements <= generated
+    else:
+        assert elements == generated
+
+
+@each_group
+def test_order_of_generators_divides_the_order_of_exact_groups(case):
+    if not case.group.is_exact or case.compose is None:
+        pytest.skip("interpolated, or not closed under composition")
+    x = torch.arange(math.prod(case.image_shape)).double()
+    x = x.reshape(1, 1, *case.image_shape)
+    for g in case.group.generators():
+        y, order = case.group.transform(x, g), 1
+        while not torch.equal(y, x):
+            y, order = case.group.transform(y, g), order + 1
+            assert order <= case.group.n_elements
+        assert order > 1
+        assert case.group.n_elements % order == 0
+
+
+@each_group
+def test_generators_are_different_elements(case):
+    g = case.group.generators()
+    assert g.dtype == torch.int64
+    assert len(set(g.tolist())) == len(g) > 0
+    assert g.min() >= 1
+    assert g.max() < case.group.n_elements
 
 
 @each_group
@@ -55,18 +136,18 @@ def test_adjoint_is_the_transpose(case, device):
 
 
 @each_group
-def test_exact_groups_are_unitary(case):
+def test_exact_groups_and_no_others_are_unitary(case):
     x = smooth_images(case)
     g = some_elements(case.group)
     y = case.group.transform(x, g)
-    if case.group.is_exact:
+    if case.group.is_exact or case.is_orthogonal:
         torch.testing.assert_close(case.group.adjoint(y, g), x)
     else:
         assert relative(case.group.adjoint(y, g), x) > 1e-6
 
 
 @each_group
-@pytest.mark.parametrize("action", ["transform", "adjoint"])
+@pytest.mark.parametrize("action", ["transform", "inverse_transform", "adjoint"])
 def test_derivatives(case, action):
     x = smooth_images(case, n=1, channels=1).requires_grad_()
     g = some_elements(case.group, 1)
@@ -129,3 +210,63 @@ def test_clone_and_pickle(case):
 def test_other_shapes_are_refused(case):
     with pytest.raises(ValueError, match="got images of shape"):
         case.group.transform(torch.zeros((1, 1, *(n + 1 for n in case.image_shape))), 0)
+
+
+@each_group
+@pytest.mark.parametrize("action", ["transform", "inverse_transform", "adjoint"])
+def test_elements_outside_the_group_are_refused(case, action):
+    x = smooth_images(case, n=1)
+    for g in (-1, case.group.n_elements):
+        with pytest.raises(ValueError, match=f"element {g}, but expected numbers"):
+            getattr(case.group, action)(x, g)
+
+
+@each_group
+@each_device
+@pytest.mark.parametrize("action", ["transform", "inverse_transform", "adjoint"])
+def test_results_follow_the_images(case, device, action):
+    function = getattr(case.group, action)
+    x = smooth_images(case, n=3, channels=3)
+    g = some_elements(case.group, 3)
+    expected = function(x, g)
+    assert torch.equal(function(x, g), expected)
+    for dtype, tolerance in (
+        (torch.float64, 1e-10),
+        (torch.float32, 1e-4),
+        (torch.bfloat16, 0.05),
+    ):
+        if dtype != torch.float64 and "nearest" in case.name:
+            continue  # a position between two pixels may fall to either
+        y = function(x.to(device, dtype), g.to(device))
+        assert y.device.type == device
+        assert y.dtype == dtype
+        assert y.shape == x.shape
+        assert relative(y.cpu().double(), expected) <= tolerance
+
+
+@each_group
+def test_channels_move_together(case):
+    x = smooth_images(case, n=2, channels=3)
+    g = some_elements(case.group, 2)
+    y = case.group.transform(x, g)
+    for channel in range(3):
+        alone = case.group.transform(x[:, channel : channel + 1], g)
+        torch.testing.assert_close(y[:, channel : channel + 1], alone)
+
+
+@each_group
+def test_groups_without_a_shape_take_that_of_the_images(case):
+    x = smooth_images(case)
+    g = some_elements(case.group)
+    unresolved = clone(case.group)
+    assert torch.equal(unresolved.transform(x, g), case.group.transform(x, g))
+    assert unresolved._image_shape is None
+
+
+@each_group
+def test_parameters_reach_every_level(case):
+    params = case.group.get_params(deep=True)
+    twin = clone(case.group).set_params(
+        **{name: value for name, value in params.items() if "__" in name}
+    )
+    assert repr(twin) == repr(clone(case.group))

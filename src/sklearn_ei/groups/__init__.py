@@ -1,7 +1,19 @@
 """Groups of symmetries under which the set of images is invariant."""
 
 from ._base import Group
+from ._permutations import Permutations
+from ._product import ProductGroup
+from ._reflections import Reflections
 from ._rotations import Rotations
+from ._scalings import Scalings
 from ._shifts import Shifts
 
-__all__ = ["Group", "Rotations", "Shifts"]
+__all__ = [
+    "Group",
+    "Permutations",
+    "ProductGroup",
+    "Reflections",
+    "Rotations",
+    "Scalings",
+    "Shifts",
+]

@@ -6,18 +6,74 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 
+class _Adjoint(torch.autograd.Function):
+    """T_gᵀ x from autograd, differentiable in x: its derivative is T_g again."""
+
+    @staticmethod
+    def forward(ctx, x, group, g):
+        ctx.group, ctx.g = group, g
+        with torch.enable_grad():
+            point = torch.zeros_like(x, requires_grad=True)
+            image = group._transform(point, g)
+            return torch.autograd.grad(image, point, x)[0]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return ctx.group._transform(grad, ctx.g), None, None
+
+
 class Group(BaseEstimator, metaclass=ABCMeta):
     """Base class of finite groups {T_1, …, T_|G|} that act on images.
 
     Elements are numbered 0 … ``n_elements`` − 1, 0 being the identity, and are
     passed as an integer tensor with one element per sample. Images are tensors
-    ``(batch, channel, *image_shape)``; channels move together.
+    ``(batch, channel, *image_shape)``; channels move together. Groups multiply:
+    ``Rotations(360) * Reflections()`` is a :class:`ProductGroup`.
 
-    A subclass supplies ``n_elements``, ``_transform``, ``inverse``,
-    ``generators`` and, where the image's shape matters, ``_check_shape``.
+    A subclass supplies ``n_elements`` and ``_transform``, which sees checked
+    elements on the device of the images, and
+
+    - ``is_exact = True`` if T is unitary, T_g⁻¹ = T_gᵀ. If not, T_g⁻¹, exact
+      or interpolated, as ``_inverse_transform``;
+    - ``generators``, if fewer elements than all generate the group;
+    - ``_check_params``, if parameters or the shape of images can be wrong.
+
+    Attributes
+    ----------
+    n_elements : int or None
+        Order of the group. May be None until :meth:`resolve` has fixed the
+        images' shape.
+    is_exact : bool
+        Whether T is a true unitary representation, rather than interpolated:
+        T_g⁻¹ = T_gᵀ, and T_g T_h = T_gh wherever gh is an element.
+
+    Examples
+    --------
+    A group of one's own: images that stay plausible when rows and columns are
+    swapped.
+
+    >>> import torch
+    >>> from sklearn_ei.groups import Group, Reflections
+    >>> class Transpositions(Group):
+    ...     n_elements = 2
+    ...     is_exact = True
+    ...
+    ...     def _check_params(self, image_shape):
+    ...         if len(image_shape) != 2 or image_shape[0] != image_shape[1]:
+    ...             raise ValueError(f"Got {image_shape}, expected square images.")
+    ...
+    ...     def _transform(self, x, g):
+    ...         return torch.where((g == 1).reshape(-1, 1, 1, 1), x.mT, x)
+    >>> group = Transpositions().resolve((2, 2))
+    >>> x = torch.arange(4.0).reshape(1, 1, 2, 2)
+    >>> group.transform(x, 1)[0, 0].tolist()
+    [[0.0, 2.0], [1.0, 3.0]]
+    >>> group.inverse_transform(group.transform(x, 1), 1).equal(x)
+    True
+    >>> (Transpositions() * Reflections()).n_elements
+    4
     """
 
-    #: Whether T is a true unitary representation, rather than interpolated.
     is_exact = False
 
     _image_shape = None
@@ -46,9 +102,14 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         resolved._image_shape = tuple(image_shape)
         return resolved
 
-    @abstractmethod
     def _check_params(self, image_shape):
         """Refuse wrong parameters, and images the group cannot act on."""
+
+    def _resolved(self, x):
+        """Return the group for the images ``x``."""
+        if self._image_shape is None:
+            return self.resolve(x.shape[2:])
+        return self
 
     # ---------------------------------------------------------------- elements
     def sample(self, generator, size, n_transforms=1):
@@ -72,8 +133,14 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If the group has fewer elements than asked for.
+            If the group has fewer elements than asked for, or how many it has
+            is open until :meth:`resolve`.
         """
+        if self.n_elements is None:
+            raise ValueError(
+                f"{self} does not know its number of elements yet: expected a group "
+                "returned by resolve(image_shape)."
+            )
         n_others = self.n_elements - 1
         if not 1 <= n_transforms <= n_others:
             raise ValueError(
@@ -87,13 +154,24 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         widths = (bounds[1:] - bounds[:-1]).double()
         return (1 + bounds[:-1] + (uniform * widths).long()).reshape(-1)
 
-    @abstractmethod
-    def inverse(self, g):
-        """Return the elements inverse to ``g``, an integer tensor."""
-
-    @abstractmethod
     def generators(self):
-        """Return elements that generate the group, as an integer tensor."""
+        """Return elements that generate the group, as an integer tensor.
+
+        Where the elements are only a set, not closed under composition, their
+        compositions contain all of it.
+        """
+        return torch.arange(min(1, self.n_elements - 1), self.n_elements)
+
+    def __mul__(self, other):
+        """Return the product, whose elements act as T_g T_h, ``other`` first."""
+        from ._product import ProductGroup
+
+        if not isinstance(other, Group):
+            return NotImplemented
+        if isinstance(other, ProductGroup):
+            # Every way to bracket a product gives the same one.
+            return self * other.first * other.second
+        return ProductGroup(self, other)
 
     # ------------------------------------------------------------------ action
     @abstractmethod
@@ -107,12 +185,33 @@ class Group(BaseEstimator, metaclass=ABCMeta):
                 f"{type(self).__name__} got {len(g)} elements for {len(x)} samples, "
                 "but expected one element for each sample, or one for all."
             )
-        if self._image_shape is not None and tuple(x.shape[2:]) != self._image_shape:
+        if tuple(x.shape[2:]) != self._image_shape:
             raise ValueError(
                 f"{type(self).__name__} got images of shape {tuple(x.shape)}, but "
                 f"expected (batch, channel, *{self._image_shape})."
             )
+        # Looking at numbers on a GPU would wait for it.
+        if g.device.type == "cpu" and len(g):
+            outside = g[(g < 0) | (g >= self.n_elements)]
+            if len(outside):
+                raise ValueError(
+                    f"{type(self).__name__} got element {int(outside[0])}, but "
+                    f"expected numbers from 0 to {self.n_elements - 1}."
+                )
         return g.expand(len(x)).to(x.device)
+
+    def _inverse_transform(self, x, g):
+        """T_g⁻¹ x with one element per sample."""
+        if not self.is_exact:
+            raise NotImplementedError(
+                f"{type(self).__name__} is not unitary, so T_g⁻¹ is not T_gᵀ: expected "
+                "it to define _inverse_transform."
+            )
+        return self._adjoint(x, g)
+
+    def _adjoint(self, x, g):
+        """T_gᵀ x with one element per sample."""
+        return _Adjoint.apply(x, self, g)
 
     def transform(self, x, g):
         """Return T_g x.
@@ -128,7 +227,28 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         -------
         torch.Tensor of the shape of ``x``
         """
-        return self._transform(x, self._checked(x, g))
+        group = self._resolved(x)
+        return group._transform(x, group._checked(x, g))
+
+    def inverse_transform(self, x, g):
+        """Return T_g⁻¹ x.
+
+        For interpolated actions, the interpolated action of the inverse, which
+        undoes T_g approximately.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images.
+        g : int or torch.Tensor of shape (batch,) or (1,)
+            Elements, one for each sample or one for all.
+
+        Returns
+        -------
+        torch.Tensor of the shape of ``x``
+        """
+        group = self._resolved(x)
+        return group._inverse_transform(x, group._checked(x, g))
 
     def adjoint(self, x, g):
         """Return T_gᵀ x, with the Euclidean transpose of :meth:`transform`.
@@ -147,11 +267,5 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         -------
         torch.Tensor of the shape of ``x``
         """
-        g = self._checked(x, g)
-        with torch.enable_grad():
-            point = torch.zeros_like(x, requires_grad=True)
-            image = self._transform(point, g)
-            (result,) = torch.autograd.grad(
-                image, point, x, create_graph=x.requires_grad
-            )
-        return result
+        group = self._resolved(x)
+        return group._adjoint(x, group._checked(x, g))

@@ -2,39 +2,49 @@
 
 from numbers import Integral
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
 from ..utils._params import check_option
 from ._base import Group
+from ._resample import INTERPOLATIONS, quarter_turns, resample, rotate_by_shears
 
-_INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
+_DEFAULT_ORDER = 360
 
 
 class Rotations(Group):
-    """Rotations of 2-D images by multiples of 360°/n_elements.
+    """Rotations of 2-D images, by multiples of 360°/n_elements or given angles.
 
     Parameters
     ----------
-    n_elements : int, default=360
+    n_elements : int, default=None
         Order of the group: element k turns by k · 360°/n_elements, counter-
         clockwise as displayed (as ``numpy.rot90`` and
-        ``skimage.transform.rotate`` do).
-    interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
-        How values between pixels are found; outside the image they are zero.
+        ``skimage.transform.rotate`` do). None: 360, or as many as ``angles``
+        make; :meth:`resolve` fills it in.
+    angles : array-like of shape (n_angles,), default=None
+        Angles in degrees of the elements 1, 2, …, for a set that need not be
+        evenly spread. The identity, element 0, is added to them.
+    interpolation : {"bilinear", "bicubic", "nearest", "fft"}, default="bilinear"
+        How values between pixels are found. ``"fft"`` (square images) shears
+        three times in Fourier space: orthogonal, so that T_g⁻¹ = T_gᵀ to
+        rounding, but the image is taken as periodic: what leaves it, in the
+        corners, comes in at the other side, and sharp edges ring. For the
+        others, the image is zero outside.
 
     Attributes
     ----------
     is_exact : bool
-        True for quarter turns (``n_elements`` 1, 2 or 4, square images), which
-        only permute pixels. All others are interpolated: T_gᵀ differs from
-        T_{−g}, and composition holds approximately.
+        True if there are only half turns, or quarter turns of square images,
+        which permute pixels. All others are interpolated: composition holds
+        approximately and, but for ``"fft"``, T_gᵀ differs from T_g⁻¹.
 
     Notes
     -----
     (T_g x)(r) = x(R_{−g} r), with r from the image's centre. Chen et al. (ICCV
-    2021) use 360 rotations, bilinear, for computed tomography.
+    2021) use 360 rotations, bilinear, for computed tomography. T_g⁻¹ turns by
+    the opposite angle, whether or not ``angles`` holds it.
 
     Examples
     --------
@@ -43,65 +53,122 @@ class Rotations(Group):
     >>> x = torch.arange(4.0).reshape(1, 1, 2, 2)
     >>> Rotations(4).transform(x, 1)[0, 0].tolist()
     [[1.0, 3.0], [0.0, 2.0]]
+    >>> Rotations(angles=[-10, 10, 35]).resolve((64, 64)).n_elements
+    4
     """
 
-    def __init__(self, n_elements=360, *, interpolation="bilinear"):
+    def __init__(self, n_elements=None, *, angles=None, interpolation="bilinear"):
         self.n_elements = n_elements
+        self.angles = angles
         self.interpolation = interpolation
 
     @property
     def is_exact(self):
         """Whether the action is an exact, unitary representation."""
-        square = self._image_shape is None or len(set(self._image_shape)) == 1
-        return self.n_elements in (1, 2) or (self.n_elements == 4 and square)
+        shape = self._image_shape
+        step = 90 if shape is None or shape[0] == shape[1] else 180
+        return not (self._degrees() % step).any()
+
+    def _degrees(self):
+        if self.angles is None:
+            order = self.n_elements or _DEFAULT_ORDER
+            return torch.arange(order, dtype=torch.float64) * (360 / order)
+        angles = torch.as_tensor(np.asarray(self.angles, dtype=float))
+        return torch.cat([torch.zeros(1, dtype=torch.float64), angles])
+
+    def resolve(self, image_shape):
+        """Return a copy that acts on images of one shape.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            Spatial shape (H, W) of the images.
+
+        Returns
+        -------
+        group : Rotations
+            The copy, whose ``n_elements`` is known.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is wrong, or the images are not 2-D (for ``"fft"``,
+            not square).
+        """
+        resolved = super().resolve(image_shape)
+        resolved.n_elements = len(self._degrees())
+        return resolved
 
     def _check_params(self, image_shape):
-        check_scalar(self.n_elements, "n_elements", Integral, min_val=1)
-        check_option("interpolation", self.interpolation, _INTERPOLATIONS)
+        if self.n_elements is not None:
+            check_scalar(self.n_elements, "n_elements", Integral, min_val=1)
+        check_option("interpolation", self.interpolation, (*INTERPOLATIONS, "fft"))
+        if self.angles is not None:
+            self._check_angles()
         if len(image_shape) != 2:
             raise ValueError(
                 f"Rotations act on 2-D images, but got images of shape {image_shape}; "
                 "use Shifts for 1-D signals."
             )
+        if self.interpolation == "fft" and image_shape[0] != image_shape[1]:
+            raise ValueError(
+                f"Rotations with interpolation='fft' got images of shape {image_shape}"
+                ", but expected square ones; 'bilinear' and 'bicubic' take any."
+            )
 
-    def angles(self, g):
+    def _check_angles(self):
+        try:
+            angles = np.asarray(self.angles, dtype=float)
+        except (TypeError, ValueError):
+            angles = None
+        if angles is None or angles.ndim != 1 or not angles.size:
+            raise ValueError(
+                f"Got angles={self.angles!r}, but expected a list of angles in degrees."
+            )
+        if not np.isfinite(angles).all():
+            raise ValueError(
+                f"Got angles={self.angles!r}, but expected finite angles in degrees."
+            )
+        turned = angles % 360
+        if not turned.all():
+            raise ValueError(
+                f"Got {angles[turned == 0][0]:g} among the angles, but expected none "
+                "that turns by nothing: the identity is element 0 already."
+            )
+        if len(np.unique(turned)) != len(angles):
+            raise ValueError(
+                f"Got angles={self.angles!r}, but expected them to differ by more "
+                "than full turns."
+            )
+        if self.n_elements not in (None, len(angles) + 1):
+            raise ValueError(
+                f"Got n_elements={self.n_elements} with {len(angles)} angle(s), but "
+                f"expected None, or {len(angles) + 1} with the identity."
+            )
+
+    def degrees(self, g):
         """Return the angles of elements ``g`` in degrees."""
-        return torch.as_tensor(g) * (360.0 / self.n_elements)
-
-    def inverse(self, g):
-        """Return the elements inverse to ``g``."""
-        return (-torch.as_tensor(g)) % self.n_elements
+        g = torch.as_tensor(g)
+        return self._degrees().to(g.device)[g]
 
     def generators(self):
-        """Return the smallest rotation, which generates the group."""
-        return torch.tensor([1 % self.n_elements])
+        """Return the smallest rotation, or all of given ``angles``."""
+        if self.angles is not None:
+            return super().generators()
+        return torch.tensor([min(1, self.n_elements - 1)])
+
+    def _rotate(self, x, degrees):
+        if self.is_exact:
+            return quarter_turns(x, (degrees / 90).round())
+        if self.interpolation == "fft":
+            return rotate_by_shears(x, degrees)
+        angle = torch.deg2rad(degrees)
+        cos, sin = angle.cos(), angle.sin()
+        matrix = torch.stack([cos, -sin, sin, cos], dim=-1).reshape(-1, 2, 2)
+        return resample(x, matrix, self.interpolation)
 
     def _transform(self, x, g):
-        if self.is_exact and x.shape[-1] == x.shape[-2]:
-            quarter_turns = (g * (4 // self.n_elements)).tolist()
-            return torch.stack(
-                [
-                    torch.rot90(image, k, (-2, -1))
-                    for image, k in zip(x, quarter_turns, strict=True)
-                ]
-            )
-        height, width = x.shape[-2:]
-        angle = torch.deg2rad(self.angles(g).double())
-        cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        # Sampling positions in grid_sample's units, where each axis runs from
-        # −1 to 1 whatever its length.
-        theta = torch.stack(
-            [
-                torch.stack([cos, -sin * (height / width), zero], dim=-1),
-                torch.stack([sin * (width / height), cos, zero], dim=-1),
-            ],
-            dim=-2,
-        )
-        grid = F.affine_grid(theta.to(x.dtype), x.shape, align_corners=False)
-        return F.grid_sample(
-            x,
-            grid,
-            mode=self.interpolation,
-            padding_mode="zeros",
-            align_corners=False,
-        )
+        return self._rotate(x, self.degrees(g))
+
+    def _inverse_transform(self, x, g):
+        return self._rotate(x, -self.degrees(g))

@@ -82,10 +82,6 @@ class Shifts(Group):
             g = g * count + offset % count
         return g
 
-    def inverse(self, g):
-        """Return the elements inverse to ``g``."""
-        return self.elements(-self.offsets(g))
-
     def generators(self):
         """Return the shifts by one pixel along each axis."""
         return self.elements(torch.eye(len(self._counts), dtype=torch.int64))

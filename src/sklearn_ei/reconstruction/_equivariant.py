@@ -48,7 +48,7 @@ class EquivariantReconstructor(LearnedReconstructor):
     n_consistency : int, default=3
         Data-consistency steps x += w·A†(y − A x) after the network. The paper
         has none.
-    max_epochs : int, default=64
+    max_epochs : int, default=50
         Passes over the measurements.
     batch_size : int, default=2
         Samples a step.
@@ -143,7 +143,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         width=16,
         depth=4,
         n_consistency=3,
-        max_epochs=64,
+        max_epochs=50,
         batch_size=2,
         lr=2e-3,
         lr_schedule="cosine",
@@ -330,4 +330,4 @@ class EquivariantReconstructor(LearnedReconstructor):
         x1 = self._reconstruct(y)
         x2 = group.transform(x1.expand(n_transforms, *x1.shape[1:]), g)
         x3 = self._reconstruct(A.forward(x2))
-        return A.forward(group.transform(x3, group.inverse(g)))
+        return A.forward(group.inverse_transform(x3, g))

@@ -1,0 +1,131 @@
+"""Linear maps of 2-D images about their centre: interpolated, and by shears."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
+
+
+def _working_dtype(x):
+    # Positions in half precision would be off by whole pixels.
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def resample(x, matrix, interpolation):
+    """Return images y(r) = x(M r), zero outside.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (batch, channel, height, width)
+        Images.
+    matrix : torch.Tensor of shape (batch, 2, 2)
+        M, one for each sample. It acts on (column, row) in pixels from the
+        image's centre.
+    interpolation : {"bilinear", "bicubic", "nearest"}
+        How values between pixels are found.
+
+    Returns
+    -------
+    y : torch.Tensor of the shape of ``x``
+    """
+    dtype = _working_dtype(x)
+    height, width = x.shape[-2:]
+    # In grid_sample's units each axis runs from −1 to 1 whatever its length.
+    half = torch.tensor([width, height], device=x.device, dtype=matrix.dtype)
+    theta = F.pad(matrix * half / half[:, None], (0, 1))
+    grid = F.affine_grid(theta.to(dtype), x.shape, align_corners=False)
+    y = F.grid_sample(
+        x.to(dtype),
+        grid,
+        mode=interpolation,
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    return y.to(x.dtype)
+
+
+def quarter_turns(x, count):
+    """Return images turned by ``count`` · 90° counter-clockwise, exactly.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (batch, channel, height, width)
+        Images; square if some count is odd.
+    count : torch.Tensor of shape (batch,)
+        Whole numbers, one for each sample.
+
+    Returns
+    -------
+    y : torch.Tensor of the shape of ``x``
+    """
+    count = count.reshape(-1, 1, 1, 1)
+    x = torch.where(count % 4 >= 2, x.flip((-2, -1)), x)
+    if x.shape[-2] != x.shape[-1]:
+        return x
+    return torch.where(count % 2 == 1, torch.rot90(x, 1, (-2, -1)), x)
+
+
+def _shear(x, slope, axis):
+    """Shift lines along ``axis``, periodically, by slope · distance to the centre.
+
+    The shift is a multiplication by exp(−2πi f s) in Fourier space. For an even
+    length, the Nyquist frequency has no partner to make the result real: its
+    multiplier cos πs is replaced by its sign, which keeps the shear orthogonal.
+    """
+    x = x.transpose(axis, -1)
+    n_lines, length = x.shape[-2:]
+    distance = torch.arange(n_lines, device=x.device) - (n_lines - 1) / 2
+    shift = (slope[:, None] * distance)[:, None, :, None]
+    frequency = torch.fft.rfftfreq(length, device=x.device, dtype=torch.float64)
+    angle = -2 * math.pi * frequency * shift
+    multiplier = torch.polar(torch.ones_like(angle), angle)
+    if length % 2 == 0:
+        nyquist = 1 - 2 * (shift.round() % 2)
+        multiplier = torch.cat([multiplier[..., :-1], nyquist.to(multiplier)], -1)
+    spectrum = torch.fft.rfft(x)
+    y = torch.fft.irfft(spectrum * multiplier.to(spectrum.dtype), n=length)
+    return y.transpose(axis, -1)
+
+
+def rotate_by_shears(x, degrees):
+    """Return square images turned by three shears, with an exact inverse.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (batch, channel, size, size)
+        Images.
+    degrees : torch.Tensor of shape (batch,), float64
+        Angles counter-clockwise, one for each sample. Opposite angles give
+        inverse, and transposed, maps.
+
+    Returns
+    -------
+    y : torch.Tensor of the shape of ``x``
+
+    Notes
+    -----
+    With θ in [−45°, 45°] after whole quarter turns, and (column, row) about the
+    centre,
+
+        R_θ = [1 t; 0 1] [1 0; −sin θ 1] [1 t; 0 1],   t = tan θ/2.
+
+    References
+    ----------
+    M. Unser, P. Thévenaz and L. Yaroslavsky, "Convolution-based interpolation
+    for fast, high-quality rotation of images", IEEE Transactions on Image
+    Processing 4(10), 1995.
+    """
+    y = x.to(_working_dtype(x))
+    degrees = degrees - 360 * (degrees / 360).round()
+    turns = (degrees / 90).round()
+    theta = torch.deg2rad(degrees - 90 * turns)
+    # Quarter turns come before the shears for positive angles and after them
+    # for negative ones: only so is the map of −θ the inverse of that of θ.
+    y = quarter_turns(y, turns.clamp(min=0))
+    y = _shear(y, (theta / 2).tan(), -1)
+    y = _shear(y, -theta.sin(), -2)
+    y = _shear(y, (theta / 2).tan(), -1)
+    y = quarter_turns(y, turns.clamp(max=0))
+    return y.to(x.dtype)

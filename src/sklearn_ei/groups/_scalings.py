@@ -1,0 +1,136 @@
+"""Zooms of 2-D images about their centre."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+
+from ..utils._params import check_option
+from ._base import Group
+from ._resample import INTERPOLATIONS, resample
+
+
+class Scalings(Group):
+    """Zooms of 2-D images by a finite set of factors and their reciprocals.
+
+    Parameters
+    ----------
+    factors : array-like of shape (n_factors,), default=(0.5, 0.75)
+        Factors s > 0: above 1 enlarges what is in the image, below 1 shrinks it.
+        The reciprocals 1/s that are missing and the identity are added.
+    interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
+        How values between pixels are found; outside the image they are zero.
+    stop_gradient : bool, default=False
+        Whether :meth:`transform` passes no gradient on to x, so that f learns
+        from the zoomed images rather than changes them, as is done for
+        super-resolution and deblurring [1]_. :meth:`adjoint` is not affected.
+
+    Attributes
+    ----------
+    n_elements : int
+        The identity, the factors and their reciprocals.
+    is_exact : bool
+        False: zooms are interpolated, and lose fine detail or borders.
+
+    Notes
+    -----
+    (T_g x)(r) = x(r/s), with r from the image's centre, and no filter against
+    aliasing. The elements are a set that holds its inverses, but not its
+    products. Images whose measurements lack high frequencies can be learnt from
+    zooms, not from rotations or shifts [1]_; there, images are shrunk to 0.5 and
+    0.75.
+
+    References
+    ----------
+    .. [1] J. Scanvic, M. Davies, P. Abry and J. Tachella, "Scale-Equivariant
+       Imaging: Self-Supervised Learning for Image Super-Resolution and
+       Deblurring", arXiv:2312.11232.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ei.groups import Scalings
+    >>> group = Scalings([0.5])
+    >>> group.scales([0, 1, 2]).tolist()
+    [1.0, 0.5, 2.0]
+    >>> group.transform(torch.ones(1, 1, 4, 4), 1)[0, 0].tolist()
+    [[0.0, 0.0, 0.0, 0.0],
+     [0.0, 1.0, 1.0, 0.0],
+     [0.0, 1.0, 1.0, 0.0],
+     [0.0, 0.0, 0.0, 0.0]]
+    """
+
+    def __init__(
+        self, factors=(0.5, 0.75), *, interpolation="bilinear", stop_gradient=False
+    ):
+        self.factors = factors
+        self.interpolation = interpolation
+        self.stop_gradient = stop_gradient
+
+    @property
+    def _scales(self):
+        scales = [1.0]
+        for factor in np.asarray(self.factors, dtype=float).tolist():
+            scales += [
+                s for s in (factor, 1 / factor) if not np.isclose(s, scales).any()
+            ]
+        return scales
+
+    @property
+    def n_elements(self):
+        """Number of elements."""
+        return len(self._scales)
+
+    def _check_params(self, image_shape):
+        factors = self.factors
+        try:
+            valid = all(isinstance(s, Real) and 0 < s < np.inf for s in factors)
+        except TypeError:
+            valid = False
+        if not valid or len(factors) == 0:
+            raise ValueError(
+                f"Got factors={factors!r}, but expected a list of finite positive "
+                "numbers."
+            )
+        if np.isclose(factors, 1).any():
+            raise ValueError(
+                f"Got factors={factors!r}, but expected none equal to 1: the identity "
+                "is element 0 already."
+            )
+        check_option("interpolation", self.interpolation, INTERPOLATIONS)
+        if len(image_shape) != 2:
+            raise ValueError(
+                f"Scalings act on 2-D images, but got images of shape {image_shape}; "
+                "use Shifts or Reflections for 1-D signals."
+            )
+
+    def scales(self, g):
+        """Return the factors s of elements ``g``."""
+        g = torch.as_tensor(g)
+        return torch.tensor(self._scales, dtype=torch.float64, device=g.device)[g]
+
+    def transform(self, x, g):
+        """Return T_g x, without a gradient through x if ``stop_gradient``.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images.
+        g : int or torch.Tensor of shape (batch,) or (1,)
+            Elements, one for each sample or one for all.
+
+        Returns
+        -------
+        torch.Tensor of the shape of ``x``
+        """
+        return super().transform(x.detach() if self.stop_gradient else x, g)
+
+    def _zoom(self, x, scales):
+        matrix = torch.diag_embed((1 / scales)[:, None].expand(-1, 2))
+        return resample(x, matrix, self.interpolation)
+
+    def _transform(self, x, g):
+        return self._zoom(x, self.scales(g))
+
+    def _inverse_transform(self, x, g):
+        return self._zoom(x, 1 / self.scales(g))
