@@ -209,7 +209,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         Parameters
         ----------
         Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
-            Measurements. The first call fixes their shape and ``scale_``.
+            Measurements. The first call fixes their shape and ``scale_``, and
+            the parameters of the training: changed ones count from the next
+            ``fit``.
         y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
             Ground truth; needed if ``supervised``, ignored otherwise.
 

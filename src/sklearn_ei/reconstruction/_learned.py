@@ -58,14 +58,15 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
 
         ``goes_on`` starts from the trained network rather than a new one.
         """
-        dataset = self._prepare(Y, truth, reset=not goes_on)
+        # Calls of partial_fit share one net, and so the optimizer's moments.
+        same_net = incremental and getattr(self, "_incremental", False)
+        dataset = self._prepare(Y, truth, reset=not goes_on, same_net=same_net)
         n_epochs = 1 if incremental else self.max_epochs
         context = open_callback_context(self, n_epochs)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self)
         earlier = []
-        # Calls of partial_fit share one net, and so the optimizer's moments.
-        if not (incremental and getattr(self, "_incremental", False)):
+        if not same_net:
             n_steps = n_epochs * -(-len(dataset) // self.batch_size)
             schedule = "constant" if incremental else self.lr_schedule
             if goes_on:
@@ -86,7 +87,7 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
             context.call_on_fit_task_end(estimator=self)
         return self
 
-    def _prepare(self, Y, truth, reset):
+    def _prepare(self, Y, truth, reset, same_net):
         """Check parameters and data, set the fitted attributes, return the data."""
         self._check_training_params()
         device = resolve_device(self.device)
@@ -106,10 +107,11 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
         if reset:
             model["scale_"] = _root_mean_square(operator, y)
             record_features(self, Y)
-        for name, value in model.items():
-            setattr(self, name, value)
-        self.device_ = device
-        self.precision_ = precision
+        if not same_net:
+            for name, value in model.items():
+                setattr(self, name, value)
+            self.device_ = device
+            self.precision_ = precision
         return BatchedDataset(
             y / self.scale_, None if truth is None else truth / self.scale_
         )
