@@ -15,7 +15,7 @@ _STEP_MARGIN = 0.9
 _POWER_ITERATIONS = 30
 _CHUNK = 64  # samples per call on the NumPy side
 # What follows from the parameters, and is neither copied nor pickled.
-_DERIVED = ("_built", "_step", "_twin")
+_DERIVED = ("_built", "_step", "_twin", "_shapes")
 
 
 class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
@@ -54,7 +54,15 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
     @property
     def measurement_shape(self):
         """Shape of one measurement without channels, or None if still open."""
-        return self._infer_shapes(self.image_shape, None)[1]
+        return self._known_shapes[1]
+
+    @property
+    def _known_shapes(self):
+        """Both shapes as far as the parameters tell; asked for at every step."""
+        if "_shapes" not in self.__dict__:
+            shapes = self._infer_shapes(self.image_shape, None)
+            self.__dict__["_shapes"] = shapes
+        return self.__dict__["_shapes"]
 
     def resolve(self, *, image_shape=None, measurement_shape=None):
         """Return a copy whose shapes are fixed.
@@ -355,8 +363,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
 
     def _resolved_for(self, array, what):
         """Return self with the shapes of a NumPy stack, and its channel count."""
-        shapes = self._infer_shapes(self.image_shape, None)
-        shape = shapes[0] if what == "image" else shapes[1]
+        shape = self._known_shapes[what != "image"]
         n_dims = self._image_n_dims if what == "image" else self._measurement_n_dims
         try:
             spatial, n_channels = split_channels(array.shape[1:], shape, n_dims)
