@@ -249,7 +249,8 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
 
     @torch.no_grad()
     def _compute_step(self):
-        x = torch.randn((1, 1, *self.image_shape), generator=make_generator(0))
+        shape = (1, self._image_channels or 1, *self.image_shape)
+        x = torch.randn(shape, generator=make_generator(0))
         norm = torch.tensor(1.0)
         for _ in range(_POWER_ITERATIONS):
             x = x / torch.linalg.vector_norm(x).clamp_min(1e-30)
@@ -265,9 +266,8 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         Estimated by Hutchinson's method, E‖A z‖² = ‖A‖_F² for random signs z,
         with 32 probes and a fixed seed; exact in subclasses that know better.
         """
-        signs = torch.randint(
-            0, 2, (32, 1, *self.image_shape), generator=make_generator(0)
-        )
+        shape = (32, self._image_channels or 1, *self.image_shape)
+        signs = torch.randint(0, 2, shape, generator=make_generator(0))
         return float(self.forward(2.0 * signs - 1.0).square().mean())
 
     # ------------------------------------------------------------------ NumPy side

@@ -14,7 +14,7 @@ def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
     operator : ForwardOperator
         A resolved operator.
     n_channels : int, default=1
-        Channels of x and y.
+        Channels of x.
     dtype : torch.dtype, default=torch.float64
         Precision of the test.
     device : str or torch.device, default="cpu"
@@ -30,10 +30,12 @@ def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
     generator = make_generator(seed)
 
     def draw(shape):
-        x = torch.randn((2, n_channels, *shape), generator=generator, dtype=dtype)
+        x = torch.randn((2, *shape), generator=generator, dtype=dtype)
         return x.to(device)
 
-    x, y = draw(operator.image_shape), draw(operator.measurement_shape)
-    Ax, Aty = operator.forward(x), operator.adjoint(y)
+    x = draw((n_channels, *operator.image_shape))
+    Ax = operator.forward(x)
+    y = draw(Ax.shape[1:])  # which may have other channels than the images
+    Aty = operator.adjoint(y)
     error = (Ax * y).sum() - (x * Aty).sum()
     return float(error.abs() / (torch.linalg.norm(Ax) * torch.linalg.norm(y)))
