@@ -167,7 +167,7 @@ def parker_weights(views, fan_angles, turn):
 
     def share(angle, width):
         angle = np.clip(angle / np.maximum(width, 1e-12), 0, 2)
-        return np.where((width > 0) & mirrored, np.sin(np.pi / 4 * angle) ** 2, 1.0)
+        return np.where((width > 1e-9) & mirrored, np.sin(np.pi / 4 * angle) ** 2, 1.0)
 
     # Up to a full turn, no ray belongs to both overlaps.
     return share(beta, delta + gamma) * share(turn - beta, delta - gamma)
