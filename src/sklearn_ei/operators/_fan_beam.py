@@ -1,14 +1,13 @@
 """2-D fan-beam computed tomography on an ODL geometry."""
 
 import math
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_scalar
 
 from ..utils._odl import import_odl
-from ..utils._params import check_memory, check_option, check_shape
-from ._filters import FILTERS
+from ..utils._params import check_option
 from ._ray_transform import RayTransformOperator, largest_image, view_partition
 
 
@@ -134,67 +133,13 @@ class FanBeamCT(RayTransformOperator):
         self.n_refinements = n_refinements
         self.memory_budget = memory_budget
 
-    def _infer_shapes(self, image_shape, measurement_shape):
-        self._check_params()
-        n_views = self.n_views if self.angles is None else len(self.angles)
-        n_bins = self.n_bins
-        if measurement_shape is not None:
-            fits = len(measurement_shape) == 2 and measurement_shape[0] == n_views
-            if not fits or n_bins not in (None, measurement_shape[1]):
-                raise ValueError(
-                    f"FanBeamCT with {n_views} views got measurements of shape "
-                    f"{tuple(measurement_shape)}, but expected "
-                    f"({n_views}, {'n_bins' if n_bins is None else n_bins})."
-                )
-            n_bins = int(measurement_shape[1])
-        if image_shape is not None:
-            image_shape = check_shape("image_shape", image_shape, n_dims=2)
-            covering = self._bins_of(image_shape)
-            if math.isinf(covering):
-                raise ValueError(
-                    f"Got source_distance={self.source_distance}, inside the circle "
-                    f"around images of shape {image_shape}; expected more than "
-                    f"{self.pixel_size * math.hypot(*image_shape) / 2:.6g}."
-                )
-            n_bins = covering if n_bins is None else n_bins
-        elif n_bins is not None:
-            size = largest_image(n_bins, lambda size: self._bins_of((size, size)))
-            if size is None:
-                raise ValueError(
-                    f"FanBeamCT got n_bins={n_bins}, too few to cover an image of one "
-                    "pixel; expected at least 3, and a source outside the image."
-                )
-            image_shape = (size, size)
-        if image_shape is None:
-            return None, None
-        return image_shape, (int(n_views), int(n_bins))
-
-    def _fix_shapes(self, image_shape, measurement_shape):
-        self.image_shape = image_shape
-        self.n_bins = measurement_shape[1]
-
     def _check_params(self):
+        super()._check_params()
         positive = {"min_val": 0, "include_boundaries": "neither"}
-        check_scalar(self.pixel_size, "pixel_size", Real, **positive)
         check_scalar(self.source_distance, "source_distance", Real, **positive)
         check_scalar(self.detector_distance, "detector_distance", Real, min_val=0)
-        check_scalar(self.detector_offset, "detector_offset", Real)
-        check_scalar(self.n_refinements, "n_refinements", Integral, min_val=0)
         check_option("detector", self.detector, ("flat", "curved"))
         check_option("scan", self.scan, ("full", "short"))
-        check_option("filter", self.filter, FILTERS)
-        check_memory("memory_budget", self.memory_budget)
-        if self.bin_size is not None:
-            check_scalar(self.bin_size, "bin_size", Real, **positive)
-        if self.n_bins is not None:
-            check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
-        if self.angles is None:
-            check_scalar(self.n_views, "n_views", Integral, min_val=1)
-        elif np.ndim(self.angles) != 1 or not np.isfinite(self.angles).all():
-            raise ValueError(
-                f"Got angles of shape {np.shape(self.angles)}, but expected a 1-D "
-                "array of finite angles in degrees."
-            )
 
     @property
     def _source_to_detector(self):
@@ -207,7 +152,7 @@ class FanBeamCT(RayTransformOperator):
             return float(self.bin_size)
         return self.pixel_size * self._source_to_detector / self.source_distance
 
-    def _bins_of(self, image_shape):
+    def _covering(self, image_shape):
         """Odd number of bins that cover the circle around an image, or infinity."""
         radius = self.pixel_size * math.hypot(*image_shape) / 2
         if radius >= self.source_distance:
@@ -217,6 +162,19 @@ class FanBeamCT(RayTransformOperator):
             edge = math.tan(edge)
         half = edge * self._source_to_detector / self._bin_width
         return 2 * math.ceil(half - 1e-9) + 1
+
+    def _bins_of(self, image_shape):
+        covering = self._covering(image_shape)
+        if math.isinf(covering):
+            raise ValueError(
+                f"Got source_distance={self.source_distance}, inside the circle around "
+                f"images of shape {image_shape}; expected more than "
+                f"{self.pixel_size * math.hypot(*image_shape) / 2:.6g}."
+            )
+        return covering
+
+    def _size_of(self, n_bins):
+        return largest_image(n_bins, lambda size: self._covering((size, size)))
 
     @property
     def _bin_range(self):

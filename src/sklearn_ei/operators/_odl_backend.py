@@ -84,7 +84,7 @@ class JosephRayTransformImpl:
     >>> geometry = tomo.parallel_beam_geometry(space, 20)
     >>> R = tomo.RayTransform(space, geometry, impl=JosephRayTransformImpl)
     >>> R(space.one()).shape
-    (20, 27)
+    (20, 25)
     """
 
     memory_budget = "4 GB"

@@ -11,9 +11,15 @@ from ..utils._device import Constants
 from ..utils._odl import import_odl
 from ..utils._params import check_memory, check_option
 from ._base import ForwardOperator
-from ._filters import FILTERS, fbp_filter
+from ._filters import FILTERS
 from ._odl_backend import JosephRayTransformImpl, grid_of, projector_of
 from ._odl_space import NumpySide
+from ._ray_transform import (
+    backproject,
+    fbp_constants,
+    filtered_backprojection,
+    project,
+)
 from ._rays import picklable_geometry
 
 _LARGEST_ERROR = 1e-3  # of the dot test: beyond it, gradients are wrong
@@ -199,18 +205,11 @@ class ODLOperator(ForwardOperator):
         if not self._has_fbp:
             return Constants(projector)
         _, spacing, _ = grid_of(domain)
-        kernel, before, after = fbp_filter(
-            geometry,
-            np.asarray(geometry.angles),
-            math.prod(spacing),
-            float(np.linalg.norm(domain.domain.extent)) / 2,
-            self.filter,
-        )
+        radius = float(np.linalg.norm(domain.domain.extent)) / 2
+        angles = np.asarray(geometry.angles)
         return Constants(
             projector,
-            kernel=torch.from_numpy(kernel).float(),
-            before=torch.from_numpy(before).float(),
-            after=torch.from_numpy(after).float(),
+            **fbp_constants(geometry, angles, math.prod(spacing), radius, self.filter),
         )
 
     @property
@@ -225,23 +224,18 @@ class ODLOperator(ForwardOperator):
         )
 
     def _forward(self, x, constants):
-        if not hasattr(constants, "projector"):
-            return self._numpy_side.forward(x)
-        y = constants.projector.forward(x.reshape(-1, math.prod(self.image_shape)))
-        return y.reshape(*x.shape[:2], *self.measurement_shape)
+        if hasattr(constants, "projector"):
+            return project(self, x, constants)
+        return self._numpy_side.forward(x)
 
     def _adjoint(self, y, constants):
-        if not hasattr(constants, "projector"):
-            return self._numpy_side.adjoint(y)
-        x = constants.projector.adjoint(
-            y.reshape(-1, math.prod(self.measurement_shape))
-        )
-        return x.reshape(*y.shape[:2], *self.image_shape)
+        if hasattr(constants, "projector"):
+            return backproject(self, y, constants)
+        return self._numpy_side.adjoint(y)
 
     def _pinv(self, y, constants):
         if hasattr(constants, "kernel"):
-            filtered = constants.after * ((constants.before * y) @ constants.kernel)
-            return self._adjoint(filtered, constants)
+            return filtered_backprojection(self, y, constants)
         scale = 1 / self._squared_norm
         previous = x = 0.0
         for k, (inertia, step) in enumerate(_nu_method(self.n_iterations)):

@@ -1,14 +1,10 @@
 """2-D parallel-beam computed tomography on an ODL geometry."""
 
 import math
-from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_scalar
 
 from ..utils._odl import import_odl
-from ..utils._params import check_memory, check_option, check_shape
-from ._filters import FILTERS
 from ._ray_transform import RayTransformOperator, largest_image, view_partition
 
 
@@ -113,65 +109,16 @@ class ParallelBeamCT(RayTransformOperator):
         self.n_refinements = n_refinements
         self.memory_budget = memory_budget
 
-    def _infer_shapes(self, image_shape, measurement_shape):
-        self._check_params()
-        n_views, n_bins = len(self._angles_rad), self.n_bins
-        if measurement_shape is not None:
-            fits = len(measurement_shape) == 2 and measurement_shape[0] == n_views
-            if not fits or n_bins not in (None, measurement_shape[1]):
-                expected = (n_views, "n_bins" if n_bins is None else n_bins)
-                raise ValueError(
-                    f"ParallelBeamCT with {n_views} views got measurements of shape "
-                    f"{tuple(measurement_shape)}, but expected "
-                    f"({expected[0]}, {expected[1]})."
-                )
-            n_bins = int(measurement_shape[1])
-        if image_shape is not None:
-            image_shape = check_shape("image_shape", image_shape, n_dims=2)
-            if n_bins is None:
-                n_bins = _default_n_bins(
-                    np.asarray(image_shape) * self.pixel_size / self._bin_width
-                )
-        elif n_bins is not None:
-            size = largest_image(
-                int(n_bins * self._bin_width / self.pixel_size),
-                lambda size: _default_n_bins((size, size)),
-            )
-            if size is None:
-                raise ValueError(
-                    f"ParallelBeamCT got n_bins={n_bins}, too few to cover an image of "
-                    "one pixel; expected at least 3."
-                )
-            image_shape = (size, size)
-        if image_shape is None:
-            return None, None
-        return image_shape, (n_views, int(n_bins))
-
-    def _fix_shapes(self, image_shape, measurement_shape):
-        self.image_shape = image_shape
-        self.n_bins = measurement_shape[1]
-
-    def _check_params(self):
-        check_scalar(
-            self.pixel_size, "pixel_size", Real, min_val=0, include_boundaries="neither"
+    def _bins_of(self, image_shape):
+        return _default_n_bins(
+            np.asarray(image_shape) * self.pixel_size / self._bin_width
         )
-        check_scalar(self.n_refinements, "n_refinements", Integral, min_val=0)
-        check_option("filter", self.filter, FILTERS)
-        check_scalar(self.detector_offset, "detector_offset", Real)
-        check_memory("memory_budget", self.memory_budget)
-        if self.bin_size is not None:
-            check_scalar(
-                self.bin_size, "bin_size", Real, min_val=0, include_boundaries="neither"
-            )
-        if self.n_bins is not None:
-            check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
-        if self.angles is None:
-            check_scalar(self.n_views, "n_views", Integral, min_val=1)
-        elif np.ndim(self.angles) != 1 or not np.isfinite(self.angles).all():
-            raise ValueError(
-                f"Got angles of shape {np.shape(self.angles)}, but expected a 1-D "
-                "array of finite angles in degrees."
-            )
+
+    def _size_of(self, n_bins):
+        return largest_image(
+            int(n_bins * self._bin_width / self.pixel_size),
+            lambda size: _default_n_bins((size, size)),
+        )
 
     @property
     def _bin_width(self):

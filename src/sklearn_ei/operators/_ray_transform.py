@@ -3,16 +3,18 @@
 import math
 import weakref
 from abc import abstractmethod
+from numbers import Integral, Real
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from sklearn.utils import check_scalar
 
 from ..utils._device import Constants
 from ..utils._odl import import_odl
-from ..utils._params import check_memory
+from ..utils._params import check_memory, check_option, check_shape
 from ._base import ForwardOperator
-from ._filters import fbp_filter
+from ._filters import FILTERS, fbp_filter
 from ._joseph import JosephProjector, joseph_matrix, n_corners
 from ._rays import Rays
 from ._sparse import apply_sparse, torch_csr
@@ -119,10 +121,36 @@ def view_partition(angles):
     return odl.uniform_partition(angles[0] - 0.5, angles[0] + 0.5, 1)
 
 
+def project(operator, x, constants):
+    """Return A x for images (batch, channel, *image_shape)."""
+    y = constants.projector.forward(x.reshape(-1, math.prod(operator.image_shape)))
+    return y.reshape(*x.shape[:2], *operator.measurement_shape)
+
+
+def backproject(operator, y, constants):
+    """Return Aᵀ y for measurements (batch, channel, *measurement_shape)."""
+    n_rays = math.prod(operator.measurement_shape)
+    x = constants.projector.adjoint(y.reshape(-1, n_rays))
+    return x.reshape(*y.shape[:2], *operator.image_shape)
+
+
+def filtered_backprojection(operator, y, constants):
+    """Return Aᵀ b K a y, with the constants of :func:`fbp_constants`."""
+    filtered = constants.after * ((constants.before * y) @ constants.kernel)
+    return backproject(operator, filtered, constants)
+
+
+def fbp_constants(*args):
+    """Return the results of :func:`fbp_filter` as named float32 tensors."""
+    arrays = zip(("kernel", "before", "after"), fbp_filter(*args), strict=True)
+    return {name: torch.from_numpy(array).float() for name, array in arrays}
+
+
 class RayTransformOperator(ForwardOperator):
     """Base class of 2-D tomography: rows of an image run downwards.
 
-    A subclass supplies the ODL geometry and the views, in radians.
+    A subclass supplies the ODL geometry, the views in radians, and how many
+    bins cover an image.
     """
 
     _image_n_dims = 2
@@ -137,6 +165,69 @@ class RayTransformOperator(ForwardOperator):
     def _angles_rad(self):
         """Views in radians, in the order of the measurements."""
 
+    @abstractmethod
+    def _bins_of(self, image_shape):
+        """Return how many bins cover an image, or refuse it."""
+
+    @abstractmethod
+    def _size_of(self, n_bins):
+        """Return the size of the square image that belongs to bins, or None."""
+
+    def _infer_shapes(self, image_shape, measurement_shape):
+        self._check_params()
+        name = type(self).__name__
+        n_views = self.n_views if self.angles is None else len(self.angles)
+        n_bins = self.n_bins
+        if measurement_shape is not None:
+            fits = len(measurement_shape) == 2 and measurement_shape[0] == n_views
+            if not fits or n_bins not in (None, measurement_shape[1]):
+                raise ValueError(
+                    f"{name} with {n_views} views got measurements of shape "
+                    f"{tuple(measurement_shape)}, but expected "
+                    f"({n_views}, {'n_bins' if n_bins is None else n_bins})."
+                )
+            n_bins = int(measurement_shape[1])
+        if image_shape is not None:
+            image_shape = check_shape("image_shape", image_shape, n_dims=2)
+            covering = self._bins_of(image_shape)
+            n_bins = covering if n_bins is None else n_bins
+        elif n_bins is not None:
+            size = self._size_of(n_bins)
+            if size is None:
+                raise ValueError(
+                    f"{name} got n_bins={n_bins}, too few to cover an image of one "
+                    "pixel; expected at least 3."
+                )
+            image_shape = (size, size)
+        if image_shape is None:
+            return None, None
+        return image_shape, (int(n_views), int(n_bins))
+
+    def _fix_shapes(self, image_shape, measurement_shape):
+        self.image_shape = image_shape
+        self.n_bins = measurement_shape[1]
+
+    def _check_params(self):
+        positive = {"min_val": 0, "include_boundaries": "neither"}
+        check_scalar(self.pixel_size, "pixel_size", Real, **positive)
+        check_scalar(self.detector_offset, "detector_offset", Real)
+        check_scalar(self.n_refinements, "n_refinements", Integral, min_val=0)
+        check_option("filter", self.filter, FILTERS)
+        check_memory("memory_budget", self.memory_budget)
+        if self.bin_size is not None:
+            check_scalar(self.bin_size, "bin_size", Real, **positive)
+        if self.n_bins is not None:
+            check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
+        if self.angles is None:
+            check_scalar(self.n_views, "n_views", Integral, min_val=1)
+            return
+        angles = np.asarray(self.angles)
+        if angles.ndim != 1 or not angles.size or not np.isfinite(angles).all():
+            raise ValueError(
+                f"Got angles of shape {angles.shape}, but expected a 1-D array of "
+                "finite angles in degrees."
+            )
+
     def _build(self, image_shape, measurement_shape):
         geometry, angles = self.geometry(), self._angles_rad
         # Rows run downwards: in the order (row, column) the coordinates of a
@@ -145,29 +236,14 @@ class RayTransformOperator(ForwardOperator):
         spacing = (float(self.pixel_size),) * 2
         budget = check_memory("memory_budget", self.memory_budget)
         radius = self.pixel_size * math.hypot(*image_shape) / 2
-        kernel, before, after = fbp_filter(
-            geometry, angles, self.pixel_size**2, radius, self.filter
-        )
         return Constants(
             shared_projector(rays, image_shape, spacing, budget),
-            kernel=torch.from_numpy(kernel).float(),
-            before=torch.from_numpy(before).float(),
-            after=torch.from_numpy(after).float(),
+            **fbp_constants(geometry, angles, self.pixel_size**2, radius, self.filter),
         )
 
-    def _forward(self, x, constants):
-        y = constants.projector.forward(x.reshape(-1, math.prod(self.image_shape)))
-        return y.reshape(*x.shape[:2], *self.measurement_shape)
-
-    def _adjoint(self, y, constants):
-        x = constants.projector.adjoint(
-            y.reshape(-1, math.prod(self.measurement_shape))
-        )
-        return x.reshape(*y.shape[:2], *self.image_shape)
-
-    def _pinv(self, y, constants):
-        filtered = constants.after * ((constants.before * y) @ constants.kernel)
-        return self._adjoint(filtered, constants)
+    _forward = project
+    _adjoint = backproject
+    _pinv = filtered_backprojection
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly."""
