@@ -83,6 +83,7 @@ def main():
             "ssim": ssim(images[test], reconstructed),
             "train_psnr": estimator.score(Y[train], images[train]),
             "seconds": seconds,
+            "threads": options.threads,
             "load_before": load,
             "epochs": getattr(estimator, "n_iter_", 0),
             "seed": options.seed,
