@@ -9,16 +9,15 @@ where they can be imported; otherwise the reason is recorded in their place.
 import importlib.metadata
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import time
 import warnings
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import _record
 import numpy as np
 import torch
 
@@ -27,8 +26,7 @@ from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils._odl import import_odl
 
 SEED = 0
-RESULTS = Path(__file__).parent / "results" / "projector.json"
-PEERS = ("astra-toolbox", "odl", "scikit-image", "torchtomo")
+PEERS = ("astra-toolbox", "scikit-image", "torchtomo")
 
 
 def peak_rss():
@@ -194,26 +192,15 @@ def version(name):
 def main():
     torch.set_num_threads(1)
     results = {
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "n_cpus": os.cpu_count(),
-            "load_average": os.getloadavg(),
-            "python": platform.python_version(),
-        },
-        "versions": {
-            name: version(name) for name in ("numpy", "scipy", "torch", *PEERS)
-        },
+        "machine": _record.machine(),
+        "load_before": os.getloadavg()[0],
+        "peers": {name: version(name) for name in PEERS},
         "seed": SEED,
-        "threads": 1,
         "build": bench_build(),
         "speed": bench_speed(),
         "agreement": bench_agreement(),
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(
-        json.dumps({k: results[k] for k in ("build", "speed", "agreement")}, indent=2)
-    )
+    print(_record.write("projector", results).read_text())
 
 
 if __name__ == "__main__":
