@@ -21,14 +21,21 @@ from .reconstruction import EquivariantReconstructor, PseudoInverseReconstructor
 def main(arguments=None):
     """Run the demo; see ``python -m sklearn_ei.demo --help``."""
     options = _parse(arguments)
+    try:
+        _run(options)
+    except (TypeError, ValueError) as error:  # refused input, in a sentence
+        raise SystemExit(str(error)) from error
+
+
+def _run(options):
     Y, images = _load(options)
+    if len(Y) < 2:
+        raise SystemExit(f"Got {len(Y)} sinogram, but expected at least 2.")
     operator = ParallelBeamCT(
         n_views=Y.shape[1], image_shape=None if images is None else images.shape[1:]
     )
     n_test = max(1, len(Y) // 8)
     train, test = slice(None, -n_test), slice(-n_test, None)
-    if len(Y) < 2:
-        raise SystemExit(f"Got {len(Y)} sinogram, but expected at least 2.")
     print(
         f"{len(Y) - n_test} sinograms of {Y.shape[1]} views x {Y.shape[2]} bins to "
         f"train on, {n_test} to test on."
@@ -55,7 +62,8 @@ def _parse(arguments):
         "--sinograms",
         type=Path,
         metavar="FILE",
-        help="your own sinograms, .npy or .npz, (n_samples, n_views, n_bins)",
+        help="your own sinograms, .npy or .npz, (n_samples, n_views, n_bins), of views "
+        "spread evenly over 180 degrees",
     )
     data.add_argument(
         "--images",
@@ -92,7 +100,7 @@ def _read_stack(path):
         if not isinstance(stack, np.ndarray):  # .npz: the first array in it
             stack = stack[stack.files[0]]
     except (OSError, ValueError) as error:
-        raise SystemExit(f"Cannot read {path}: {error}.") from None
+        raise SystemExit(f"Cannot read {path}: {str(error).rstrip('.')}.") from None
     if stack.ndim != 3:
         raise SystemExit(
             f"{path} has an array of shape {stack.shape}, but expected a stack with "
@@ -143,7 +151,9 @@ def _print_table(results, methods, Y, images):
                 f"{ssim(images, reconstructed):.4f}",
             ]
         else:
-            values = [f"{methods[name].score(Y):.6f}"]
+            # Only scores with the same group can be compared.
+            learned = hasattr(methods[name], "group")
+            values = [f"{methods[name].score(Y):.6f}" if learned else "-"]
         print(f"{name:26}" + "".join(f"{v:>20}" for v in [*values, f"{seconds:.0f}"]))
 
 

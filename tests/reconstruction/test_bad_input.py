@@ -21,13 +21,15 @@ def with_bad_value(value):
 BAD_MEASUREMENTS = {
     "views": (Y_GOOD[:, :5], r"8 views got measurements of shape \(5, 19\)"),
     "dimensions": (Y_GOOD[0, 0], "Expected 2D array, got 1D array"),
-    "flat": (Y_GOOD.reshape(3, -1), r"samples of shape \(152,\).*expected 2 dimens"),
-    "too deep": (Y_GOOD[..., None, None], "expected 2 dimension"),
+    "flat": (Y_GOOD.reshape(3, -1), r"samples of shape \(152,\).*expected 2 axes"),
+    "too deep": (Y_GOOD[..., None, None], "expected 2 axes"),
     "empty": (Y_GOOD[:0], "0 sample"),
     "NaN": (with_bad_value(np.nan), "Y contains NaN in sample 1"),
     "infinite": (with_bad_value(np.inf), r"Y contains infinity \(inf\) in sample 1"),
     "beyond float32": (Y_GOOD.astype(float) * 1e300, r"infinity \(inf\) in sample 0"),
-    "complex": (Y_GOOD + 1j, "Complex data not supported"),
+    "complex": (Y_GOOD + 1j, "Complex data not supported.*as channels"),
+    "one sample": (Y_GOOD[0], "stack of one"),
+    "masked": (np.ma.masked_greater(Y_GOOD, 5), "Y has masked entries"),
     "objects": (np.full(Y_GOOD.shape, {}, dtype=object), "argument must be"),
     "strings": (np.full(Y_GOOD.shape, "a"), "could not convert string"),
 }
@@ -71,6 +73,9 @@ def test_a_refused_stack_leaves_the_fitted_estimator_as_it_was(name):
         ({"n_transforms": 360}, ValueError, "has 360 element.* n_transforms=360"),
         ({"group": "rotations"}, TypeError, "group='rotations', but expected a Group"),
         ({"group": None, "alpha": 1}, ValueError, "without a group"),
+        ({"group": None}, ValueError, "Got no group, but expected one"),
+        ({"callbacks": ["stop"]}, TypeError, "'stop' in callbacks, but expected"),
+        ({"operator": Inpainting(mask=[0, np.nan])}, ValueError, "Got a mask that"),
         ({"group": Rotations(1)}, ValueError, "has 1 element"),
         ({"operator": np.eye(3)}, TypeError, "expected a ForwardOperator"),
         ({"operator": Inpainting(1.5)}, ValueError, "rate == 1.5"),
@@ -91,7 +96,9 @@ def test_group_and_operator_that_do_not_fit():
     with pytest.raises(ValueError, match=r"Rotations act on 2-D images.*\(16,\)"):
         ei.fit(signals)
     ei.set_params(group=Shifts()).fit(signals)
-    with pytest.raises(ValueError, match=r"expected shape \(17,\)"):
+    with pytest.raises(
+        ValueError, match=r"image_shape=\(17,\) and measurement_shape=\(16,\)"
+    ):
         ei.set_params(operator__image_shape=(17,)).fit(signals)
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
+from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
@@ -59,7 +60,7 @@ def test_score_without_truth_sees_what_the_measurement_error_does_not(
 
 def test_score_without_truth_and_group_is_the_measurement_error(ct_problem):
     operator, _, Y = ct_problem
-    no_group = EquivariantReconstructor(operator, **TINY).fit(Y)
+    no_group = EquivariantReconstructor(operator, alpha=0, **TINY).fit(Y)
     error = operator.measure(no_group.predict(Y)) - Y
     relative = np.square(error).mean() / np.square(Y).mean()
     assert no_group.score(Y) == pytest.approx(-relative, rel=1e-4)
@@ -85,8 +86,18 @@ def test_ground_truth_settles_the_image_shape():
     images = np.ones((3, 23, 25))
     Y = operator.measure(images)
     assert make_ei(operator).fit(Y).operator_.image_shape != (23, 25)
-    supervised = make_ei(operator, supervised=True).fit(Y, images)
-    assert supervised.predict(Y).shape == images.shape
+    for supervised in (False, True):
+        ei = make_ei(operator, supervised=supervised).fit(Y, images)
+        assert ei.predict(Y).shape == images.shape
+        assert np.isfinite(ei.score(Y, images))
+
+
+def test_a_known_image_shape_leaves_the_detector_to_the_data():
+    images = make_thorax_phantoms(2, (20, 20), random_state=0)
+    wide = ParallelBeamCT(8, image_shape=(20, 20), n_bins=41)
+    ei = make_ei(ParallelBeamCT(8, image_shape=(20, 20))).fit(wide.measure(images))
+    assert ei.predict(wide.measure(images)).shape == images.shape
+    assert ei.operator_.n_bins == 41
 
 
 def test_fitted_attributes(ct_problem):
@@ -108,7 +119,7 @@ def test_alpha_is_taken_as_given(ct_problem):
     operator, _, Y = ct_problem
     assert make_ei(operator, alpha=3).fit(Y).alpha_ == 3.0
     assert make_ei(operator, alpha=0).fit(Y).alpha_ == 0.0
-    without_group = EquivariantReconstructor(operator, **TINY).fit(Y)
+    without_group = EquivariantReconstructor(operator, alpha=0, **TINY).fit(Y)
     assert without_group.alpha_ == 0.0
     assert "equivariance_error" not in without_group.history_[-1]
 
@@ -164,8 +175,13 @@ def test_partial_fit_and_warm_start_go_on(ct_problem):
     assert ei.n_iter_ == 4
     for name, value in ei.net_.module_.named_parameters():
         torch.testing.assert_close(value, weights[name])
+    with pytest.raises(ValueError, match="Got width=3 with warm_start=True"):
+        ei.set_params(width=3).fit(Y)
+    ei.set_params(width=4, operator__filter="hann", n_consistency=0).fit(Y)
+    assert ei.operator_.filter == "hann"
+    assert ei.net_.module_.n_consistency == 0
     ei.set_params(lr=1e-3).partial_fit(Y)
-    assert ei.n_iter_ == 5
+    assert ei.n_iter_ == 7
     assert not np.allclose(ei.predict(Y), before, atol=1e-6)
 
     fresh = make_ei(operator)

@@ -204,8 +204,8 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         """T_g⁻¹ x with one element per sample."""
         if not self.is_exact:
             raise NotImplementedError(
-                f"{type(self).__name__} is not unitary, so T_g⁻¹ is not T_gᵀ: expected "
-                "it to define _inverse_transform."
+                f"{type(self).__name__} does not say how to undo T_g: expected "
+                "is_exact = True if T is unitary, or a method _inverse_transform."
             )
         return self._adjoint(x, g)
 

@@ -361,25 +361,57 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
             )
         return other
 
-    def _resolved_for(self, array, what):
-        """Return self with the shapes of a NumPy stack, and its channel count."""
+    def split_channels(self, sample_shape, what):
+        """Split the shape of one sample, as users pass it, from its channels.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape of one image or measurement, channels (if any) last.
+        what : {"image", "measurement"}
+            What it is a sample of.
+
+        Returns
+        -------
+        shape : tuple of int
+            Spatial shape; whether it is the right one, :meth:`resolve` tells.
+        n_channels : int or None
+            None for samples without a channel axis.
+
+        Raises
+        ------
+        ValueError
+            If the number of axes cannot be right.
+        """
         shape = self._known_shapes[what != "image"]
         n_dims = self._image_n_dims if what == "image" else self._measurement_n_dims
+        n_dims = n_dims if shape is None else len(shape)
         try:
-            spatial, n_channels = split_channels(array.shape[1:], shape, n_dims)
+            return split_channels(sample_shape, n_dims)
         except ValueError as error:
             raise ValueError(f"{type(self).__name__} {error}") from None
-        if shape is not None:
+
+    def _resolved_for(self, array, what):
+        """Return the operator for a NumPy stack, and its channel count."""
+        spatial, n_channels = self.split_channels(array.shape[1:], what)
+        if spatial == self._known_shapes[what != "image"]:
             return self, n_channels
         return self.resolve(**{f"{what}_shape": spatial}), n_channels
 
     @torch.no_grad()
     def _map_array(self, array, what, method):
+        if np.ma.is_masked(array):
+            raise ValueError(
+                f"{type(self).__name__} got {what}s with masked entries, but expected "
+                "values everywhere."
+            )
         array = np.asarray(array)
         if array.dtype.kind not in "fiu" or array.ndim < 2 or len(array) == 0:
+            hint = " (complex ones as real and imaginary channels)"
             raise ValueError(
                 f"{type(self).__name__} got an array of shape {array.shape} and dtype "
-                f"{array.dtype}, but expected a non-empty stack of real {what}s."
+                f"{array.dtype}, but expected a non-empty stack of real {what}s"
+                f"{hint if array.dtype.kind == 'c' else ''}."
             )
         operator, n_channels = self._resolved_for(array, what)
         translate = (

@@ -83,8 +83,11 @@ class Inpainting(ForwardOperator):
                 max_val=1,
                 include_boundaries="left",
             )
-        elif not np.any(self.mask):
-            raise ValueError("Got a mask that keeps no pixel; expected at least one.")
+        elif not np.isin(self.mask, (0, 1)).all() or not np.any(self.mask):
+            raise ValueError(
+                "Got a mask that keeps no pixel or holds more than True and False, but "
+                "expected True where a pixel is kept."
+            )
         shape = given[0][1] if given else None
         return shape, shape
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
 from ..operators import ForwardOperator
-from ..utils._arrays import array_to_tensor, split_channels, tensor_to_array
+from ..utils._arrays import array_to_tensor, tensor_to_array
 from ..utils._validation import check_images, check_measurements
 
 
@@ -30,8 +30,8 @@ class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     def _resolve_operator(self, Y, truth=None):
         """Return the fitted attributes that follow from the operator and a stack.
 
-        Ground truth, where it is given, settles an image shape that the
-        measurements alone leave ambiguous. Nothing is set on the estimator, so
+        Ground truth, where it is given, settles the shape of 2-D images, which
+        a detector alone leaves ambiguous. Nothing is set on the estimator, so
         that a refused stack leaves it as it was.
         """
         operator = self.operator
@@ -40,17 +40,13 @@ class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 f"Got operator={operator!r}, but expected a ForwardOperator such as "
                 "ParallelBeamCT(n_views=50)."
             )
-        try:
-            spatial, n_channels = split_channels(
-                Y.shape[1:], operator.measurement_shape, operator._measurement_n_dims
-            )
-        except ValueError as error:
-            raise ValueError(f"{type(operator).__name__} {error}") from None
+        spatial, n_channels = operator.split_channels(Y.shape[1:], "measurement")
         n_image_channels = operator.channels_of_images(n_channels)
         image_shape = operator.image_shape
         if image_shape is None and truth is not None:
-            n_axes = np.ndim(truth) - 1 - (n_image_channels is not None)
-            image_shape = np.shape(truth)[1 : 1 + n_axes]
+            shape = np.asarray(truth).shape[1:]
+            shape = shape if n_image_channels is None else shape[:-1]
+            image_shape = shape if len(shape) > 1 else None
         return {
             "operator_": operator.resolve(
                 measurement_shape=spatial, image_shape=image_shape

@@ -33,8 +33,8 @@ class EquivariantReconstructor(LearnedReconstructor):
         Transformations that leave the set of images invariant, such as
         ``Rotations(360)``. None only without the equivariance term.
     alpha : float or "auto", default="auto"
-        Weight α of the equivariance term. ``"auto"`` is 1.5 · ‖A‖_F²/m, or 0
-        if ``group`` is None, or 1 if ``supervised``. With 0 only the data term
+        Weight α of the equivariance term. ``"auto"`` is 1.5 · ‖A‖_F²/m; if
+        ``supervised`` 1, or 0 without a group. With 0 only the data term
         is left: measurement consistency (MC), or plain supervised training.
     supervised : bool, default=False
         Whether the data term compares f(y) with ground truth, which ``fit``
@@ -63,7 +63,8 @@ class EquivariantReconstructor(LearnedReconstructor):
         In which the network computes. ``"auto"`` is bfloat16 where the
         processor has it in hardware.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the previous call.
+        Whether ``fit`` goes on from the weights of the previous call. All other
+        parameters may change, but those of the network.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, order of samples and drawn group elements.
         Pass an int for reproducible results.
@@ -183,7 +184,8 @@ class EquivariantReconstructor(LearnedReconstructor):
                 (n_samples, *measurement_shape, n_channels)
             Measurements, e.g. sinograms (n_samples, n_views, n_bins).
         y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
-            Ground truth; needed if ``supervised``, ignored otherwise.
+            Ground truth; needed if ``supervised``. Otherwise nothing is learned
+            from it, but images tell their shape, if the operator leaves it open.
 
         Returns
         -------
@@ -197,7 +199,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         """
         return self._fit_epochs(
             Y,
-            y if self.supervised else None,
+            y,
             goes_on=self.warm_start and hasattr(self, "net_"),
             incremental=False,
         )
@@ -221,7 +223,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         """
         return self._fit_epochs(
             Y,
-            y if self.supervised else None,
+            y,
             goes_on=hasattr(self, "net_"),
             incremental=True,
         )
@@ -231,6 +233,11 @@ class EquivariantReconstructor(LearnedReconstructor):
         check_scalar(self.n_transforms, "n_transforms", Integral, min_val=1)
         if isinstance(self.alpha, str):
             check_option("alpha", self.alpha, ("auto",))
+            if self.group is None and not self.supervised:
+                raise ValueError(
+                    "Got no group, but expected one such as Rotations(360), or alpha=0 "
+                    "for measurement consistency alone."
+                )
             return
         check_scalar(self.alpha, "alpha", Real, min_val=0)
         if not np.isfinite(self.alpha):
@@ -312,7 +319,8 @@ class EquivariantReconstructor(LearnedReconstructor):
             over four group elements for each sample, the same at every call.
             Unlike the measurement error ‖A f(y) − y‖, which cannot see the null
             space and prefers α = 0, it can rank values of α. Without a group
-            only the measurement error is left.
+            only the measurement error is left. Compare such scores between
+            estimators with the same operator and group alone.
         """
         return super().score(Y, y)
 

@@ -12,6 +12,7 @@ from ..training import (
     EpochTasks,
     ReconstructionFunction,
     ReconstructionNet,
+    check_callbacks,
     learning_rate_schedule,
 )
 from ..utils._arrays import array_to_tensor
@@ -52,15 +53,23 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
         check_scalar(self.n_consistency, "n_consistency", Integral, min_val=0)
         check_scalar(self.lr, "lr", Real, min_val=0, include_boundaries="neither")
         check_option("lr_schedule", self.lr_schedule, ("cosine", "constant"))
+        check_callbacks(self.callbacks)
 
     def _fit_epochs(self, Y, truth, *, goes_on, incremental):
         """Check everything, then train: all epochs, or one if ``incremental``.
 
-        ``goes_on`` starts from the trained network rather than a new one.
+        ``goes_on`` starts from the trained network and its ``scale_`` rather than
+        new ones.
         """
         # Calls of partial_fit share one net, and so the optimizer's moments.
         same_net = incremental and getattr(self, "_incremental", False)
-        dataset = self._prepare(Y, truth, reset=not goes_on, same_net=same_net)
+        dataset = self._prepare(
+            Y,
+            truth,
+            goes_on=goes_on,
+            reset=not (goes_on and incremental),
+            same_net=same_net,
+        )
         n_epochs = 1 if incremental else self.max_epochs
         context = open_callback_context(self, n_epochs)
         if context is not None:
@@ -87,7 +96,7 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
             context.call_on_fit_task_end(estimator=self)
         return self
 
-    def _prepare(self, Y, truth, reset, same_net):
+    def _prepare(self, Y, truth, *, goes_on, reset, same_net):
         """Check parameters and data, set the fitted attributes, return the data."""
         self._check_training_params()
         device = resolve_device(self.device)
@@ -96,7 +105,9 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
         known = model if reset else vars(self)
         operator, n_channels = known["operator_"], known["_n_channels"]
         n_image_channels = known["_n_image_channels"]
-        if truth is not None:
+        if not self.supervised:
+            truth = None  # from here on; it may have settled the images' shape
+        else:
             channels = () if n_image_channels is None else (n_image_channels,)
             shape = (*operator.image_shape, *channels)
             truth = check_images(truth, len(checked), shape, type(self).__name__)
@@ -105,7 +116,10 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
         precision = resolve_precision(self.precision, device, len(operator.image_shape))
 
         if reset:
-            model["scale_"] = _root_mean_square(operator, y)
+            if goes_on:
+                self._check_same_network(operator, n_image_channels)
+            else:
+                model["scale_"] = _root_mean_square(operator, y)
             record_features(self, Y)
         if not same_net:
             for name, value in model.items():
@@ -116,10 +130,33 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
             y / self.scale_, None if truth is None else truth / self.scale_
         )
 
+    def _check_same_network(self, operator, n_image_channels):
+        """Refuse to go on with a network that the parameters no longer describe."""
+        now = self._architecture(operator, n_image_channels)
+        for name, value in self._trained_architecture.items():
+            if now[name] != value:
+                raise ValueError(
+                    f"Got {name}={now[name]} with warm_start=True, but expected "
+                    f"{value}, which the trained network has."
+                )
+
+    def _architecture(self, operator, n_image_channels):
+        return {
+            "width": self.width,
+            "depth": self.depth,
+            "n_channels": n_image_channels or 1,
+            "n_spatial_dims": len(operator.image_shape),
+        }
+
     def _make_net(self, goes_on, schedule):
         initial, order, elements = spawn_seeds(self.random_state, 3)
-        function = self.net_.module_ if goes_on else self._make_function(initial)
-        function.dtype = self.precision_
+        network = self.net_.module_.network if goes_on else self._make_network(initial)
+        function = ReconstructionFunction(
+            self.operator_,
+            network,
+            n_consistency=self.n_consistency,
+            dtype=self.precision_,
+        )
         callbacks = list(self.callbacks or [])
         if schedule is not None:
             callbacks.append(("lr_schedule", schedule))
@@ -137,20 +174,19 @@ class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
             callbacks=callbacks,
         ).initialize()
 
-    def _make_function(self, seed):
-        n_dims = len(self.operator_.image_shape)
+    def _make_network(self, seed):
+        architecture = self._architecture(self.operator_, self._n_image_channels)
+        self._trained_architecture = architecture
         with seeded_initialisation(seed):
             network = ResidualUNet(
-                self._n_image_channels or 1,
+                architecture["n_channels"],
                 width=self.width,
                 depth=self.depth,
-                n_spatial_dims=n_dims,
+                n_spatial_dims=architecture["n_spatial_dims"],
             )
-        if n_dims == 2:
+        if architecture["n_spatial_dims"] == 2:
             network = network.to(memory_format=torch.channels_last)
-        return ReconstructionFunction(
-            self.operator_, network, n_consistency=self.n_consistency
-        )
+        return network
 
     def _train(self, dataset, n_epochs, context):
         net = self.net_

@@ -1,6 +1,6 @@
 """The skorch nets that train reconstruction functions."""
 
-from ._callbacks import EpochTasks
+from ._callbacks import EpochTasks, check_callbacks
 from ._module import ReconstructionFunction
 from ._net import ReconstructionNet, learning_rate_schedule
 
@@ -8,5 +8,6 @@ __all__ = [
     "EpochTasks",
     "ReconstructionFunction",
     "ReconstructionNet",
+    "check_callbacks",
     "learning_rate_schedule",
 ]

@@ -3,6 +3,21 @@
 from skorch.callbacks import Callback
 
 
+def check_callbacks(callbacks):
+    """Refuse what is not a list of skorch callbacks, or (name, callback) pairs."""
+    if callbacks is None:
+        return
+    wrong = [callbacks]
+    if isinstance(callbacks, list):
+        items = [cb[1] if isinstance(cb, tuple) else cb for cb in callbacks]
+        wrong = [cb for cb in items if not isinstance(cb, Callback)]
+    if wrong:
+        raise TypeError(
+            f"Got {wrong[0]!r} in callbacks, but expected a list of skorch callbacks; "
+            "those of scikit-learn go to set_callbacks(...)."
+        )
+
+
 class EpochTasks(Callback):
     """Report every epoch to scikit-learn's callbacks as a task of the fit.
 

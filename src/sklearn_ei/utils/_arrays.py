@@ -4,18 +4,16 @@ import numpy as np
 import torch
 
 
-def split_channels(sample_shape, spatial_shape=None, n_dims=None):
+def split_channels(sample_shape, n_dims=None):
     """Split the shape of one sample into its spatial part and its channels.
 
     Parameters
     ----------
     sample_shape : tuple of int
         Shape of one sample, channels (if any) last.
-    spatial_shape : tuple of int, default=None
-        The spatial shape, where it is known.
     n_dims : int, default=None
-        Number of spatial dimensions, where only that is known. Without either,
-        one axis is a 1-D signal, two an image, three an image with channels.
+        Number of spatial dimensions, where it is known. None: one axis is a 1-D
+        signal, two an image, three an image with channels.
 
     Returns
     -------
@@ -26,24 +24,19 @@ def split_channels(sample_shape, spatial_shape=None, n_dims=None):
     Raises
     ------
     ValueError
-        If the sample has neither the expected shape nor one axis more.
+        If the sample has neither ``n_dims`` axes nor one more.
     """
     sample_shape = tuple(sample_shape)
-    if spatial_shape is not None:
-        n_dims = len(spatial_shape)
-    elif n_dims is None:
+    if n_dims is None:
         n_dims = min(len(sample_shape), 2)
     spatial, channels = sample_shape[:n_dims], sample_shape[n_dims:]
-    fits = len(spatial) == n_dims and len(channels) <= 1 and 0 not in sample_shape
-    if not fits or (spatial_shape is not None and spatial != tuple(spatial_shape)):
-        expected = (
-            f"shape {tuple(spatial_shape)}"
-            if spatial_shape is not None
-            else f"{n_dims} dimension(s)"
-        )
+    if len(spatial) != n_dims or len(channels) > 1 or 0 in sample_shape:
+        hint = ""
+        if len(sample_shape) == n_dims - 1:
+            hint = "; a single sample has to be passed as a stack of one"
         raise ValueError(
-            f"got samples of shape {sample_shape}, but expected {expected}, with at "
-            "most one channel axis behind."
+            f"got samples of shape {sample_shape}, but expected {n_dims} axes, with at "
+            f"most one channel axis behind{hint}."
         )
     return spatial, (channels[0] if channels else None)
 

@@ -17,11 +17,23 @@ def _check_finite(array, name, what):
     )
 
 
-def _check_stack(array, name, what, estimator_name):
+def _check_stack(stack, name, what, estimator_name):
     """Return a finite float32 stack with samples along its first axis."""
+    dtype = np.asanyarray(stack).dtype
+    if dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: got {name} of dtype {dtype}, but expected "
+            "real numbers; pass real and imaginary parts as channels, "
+            "np.stack([z.real, z.imag], axis=-1)."
+        )
+    if np.ma.is_masked(stack):
+        raise ValueError(
+            f"{name} has masked entries, but expected values everywhere; lost pixels "
+            "belong into Inpainting(mask=...)."
+        )
     with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf below
         checked = check_array(
-            array,
+            stack,
             dtype=np.float32,
             allow_nd=True,
             ensure_all_finite=False,
