@@ -13,7 +13,7 @@ import sklearn_ei
 FLOORS = [
     {"utils", "networks"},
     {"operators", "groups"},
-    {"losses"},
+    {"losses", "identifiability"},
     {"training"},
     {"metrics", "datasets"},
     {"reconstruction"},
@@ -86,7 +86,16 @@ def test_every_public_name_exists_and_is_documented():
 
 
 @pytest.mark.parametrize(
-    "room", ["operators", "groups", "networks", "losses", "datasets", "reconstruction"]
+    "room",
+    [
+        "operators",
+        "groups",
+        "networks",
+        "losses",
+        "identifiability",
+        "datasets",
+        "reconstruction",
+    ],
 )
 def test_public_classes_and_functions_document_their_parameters(room):
     import importlib
