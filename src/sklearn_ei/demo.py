@@ -64,9 +64,9 @@ def _parse(arguments):
         help="your own images, .npy or .npz, (n_samples, H, W), measured in silico",
     )
     parser.add_argument("--views", type=int, default=50, help="views to simulate (50)")
-    parser.add_argument("--samples", type=int, default=48, help="slices to make (48)")
+    parser.add_argument("--samples", type=int, default=40, help="slices to make (40)")
     parser.add_argument("--size", type=int, default=128, help="pixels a side (128)")
-    parser.add_argument("--epochs", type=int, default=24, help="epochs each (24)")
+    parser.add_argument("--epochs", type=int, default=20, help="epochs each (20)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (0)")
     parser.add_argument(
         "--output", type=Path, default=Path("demo.png"), help="figure (demo.png)"

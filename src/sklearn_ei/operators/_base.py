@@ -14,6 +14,8 @@ from ..utils._random import make_generator
 _STEP_MARGIN = 0.9
 _POWER_ITERATIONS = 30
 _CHUNK = 64  # samples per call on the NumPy side
+# What follows from the parameters, and is neither copied nor pickled.
+_DERIVED = ("_built", "_step", "_twin", "_shapes")
 
 
 class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
@@ -52,7 +54,15 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
     @property
     def measurement_shape(self):
         """Shape of one measurement without channels, or None if still open."""
-        return self._infer_shapes(self.image_shape, None)[1]
+        return self._known_shapes[1]
+
+    @property
+    def _known_shapes(self):
+        """Both shapes as far as the parameters tell; asked for at every step."""
+        if "_shapes" not in self.__dict__:
+            shapes = self._infer_shapes(self.image_shape, None)
+            self.__dict__["_shapes"] = shapes
+        return self.__dict__["_shapes"]
 
     def resolve(self, *, image_shape=None, measurement_shape=None):
         """Return a copy whose shapes are fixed.
@@ -88,8 +98,8 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         )
         if image_shape is None or measurement_shape is None:
             raise ValueError(
-                f"The shapes of {self} are still open: pass image_shape or "
-                "measurement_shape."
+                f"The shapes of {self} are still open: pass image_shape, or "
+                "measurement_shape where the images' shape follows from it."
             )
         resolved = clone(self)
         resolved._fix_shapes(image_shape, measurement_shape)
@@ -99,6 +109,14 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         """Write resolved shapes into the constructor parameters."""
         self.image_shape = image_shape
 
+    @property
+    def _fixed(self):
+        """The operator itself, or a copy with the shapes its parameters determine."""
+        if "_twin" not in self.__dict__:
+            fixed = None not in (self.image_shape, self.measurement_shape)
+            self.__dict__["_twin"] = None if fixed else self.resolve()
+        return self.__dict__["_twin"] or self
+
     # ---------------------------------------------------------------- built state
     @abstractmethod
     def _build(self, image_shape, measurement_shape):
@@ -106,25 +124,24 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
 
     @property
     def _constants(self):
+        fixed = self._fixed
+        if fixed is not self:
+            return fixed._constants
         if "_built" not in self.__dict__:
-            image_shape, measurement_shape = self._infer_shapes(self.image_shape, None)
-            if image_shape is None or measurement_shape is None:
-                raise ValueError(
-                    f"The shapes of {self} are still open: pass image_shape=..., or "
-                    "call resolve(measurement_shape=...) first."
-                )
-            self.__dict__["_built"] = self._build(image_shape, measurement_shape)
+            self.__dict__["_built"] = self._build(
+                self.image_shape, self.measurement_shape
+            )
         return self.__dict__["_built"]
 
     def __setattr__(self, name, value):
         # A changed parameter is a different operator: forget what was built.
-        for derived in ("_built", "_step"):
+        for derived in _DERIVED:
             self.__dict__.pop(derived, None)
         super().__setattr__(name, value)
 
     def __getstate__(self):
         state = super().__getstate__().copy()
-        for derived in ("_built", "_step"):
+        for derived in _DERIVED:
             state.pop(derived, None)
         return state
 
@@ -141,11 +158,17 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
     def _pinv(self, y, constants):
         """Return B y for a checked tensor: a cheap linear approximation of A†."""
 
-    def _checked(self, tensor, shape, what):
-        if tuple(tensor.shape[2:]) != tuple(shape) or tensor.ndim != len(shape) + 2:
+    def _checked(self, tensor, what):
+        if what == "images":
+            shape, n_channels = self.image_shape, self._image_channels
+        else:
+            shape, n_channels = self.measurement_shape, self._measurement_channels
+        fits = tensor.ndim == len(shape) + 2 and tuple(tensor.shape[2:]) == tuple(shape)
+        if not fits or n_channels not in (None, tensor.shape[1]):
+            channels = "channel" if n_channels is None else n_channels
             raise ValueError(
                 f"{type(self).__name__} got {what} of shape {tuple(tensor.shape)}, but "
-                f"expected (batch, channel, {', '.join(map(str, shape))})."
+                f"expected (batch, {channels}, {', '.join(map(str, shape))})."
             )
         if tensor.dtype in (torch.bfloat16, torch.float16):
             tensor = tensor.float()
@@ -156,11 +179,13 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
             )
         return tensor
 
-    def _apply(self, function, tensor, shape, what):
-        constants = self._constants
-        tensor = self._checked(tensor, shape, what)
+    def _apply(self, method, tensor, what):
+        """Call ``_forward``, ``_adjoint`` or ``_pinv`` on a tensor to be checked."""
+        operator = self._fixed
+        tensor = operator._checked(tensor, what)
+        constants = operator._constants.like(tensor)
         with torch.autocast(device_type=tensor.device.type, enabled=False):
-            return function(tensor, constants.like(tensor))
+            return getattr(operator, method)(tensor, constants)
 
     def forward(self, x):
         """Return A x.
@@ -175,7 +200,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             Measurements, on the device and in the dtype of ``x``.
         """
-        return self._apply(self._forward, x, self.image_shape or (), "images")
+        return self._apply("_forward", x, "images")
 
     def adjoint(self, y):
         """Return Aᵀ y, with the Euclidean transpose of :meth:`forward`.
@@ -190,9 +215,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         x : torch.Tensor of shape (batch, channel, *image_shape)
             Back-projected images.
         """
-        return self._apply(
-            self._adjoint, y, self.measurement_shape or (), "measurements"
-        )
+        return self._apply("_adjoint", y, "measurements")
 
     def pinv(self, y):
         """Return A† y, a cheap linear reconstruction.
@@ -208,7 +231,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
             Reconstructed images: B y, followed by ``n_refinements`` calls of
             :meth:`refine`.
         """
-        x = self._apply(self._pinv, y, self.measurement_shape or (), "measurements")
+        x = self._apply("_pinv", y, "measurements")
         for _ in range(self.n_refinements):
             x = self.refine(x, y)
         return x
@@ -235,9 +258,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         and the step is the projection onto ``{x: A x = y}``.
         """
         residual = y - self.forward(x)
-        correction = self._apply(
-            self._pinv, residual, self.measurement_shape, "measurements"
-        )
+        correction = self._apply("_pinv", residual, "measurements")
         return x + self.refinement_step * correction
 
     @property
@@ -247,14 +268,19 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
             self.__dict__["_step"] = self._compute_step()
         return self.__dict__["_step"]
 
+    @property
+    def _tensor_shape(self):
+        """Shape of one image tensor, with as few channels as A accepts."""
+        return (self._image_channels or 1, *self._fixed.image_shape)
+
     @torch.no_grad()
     def _compute_step(self):
-        x = torch.randn((1, 1, *self.image_shape), generator=make_generator(0))
+        x = torch.randn((1, *self._tensor_shape), generator=make_generator(0))
         norm = torch.tensor(1.0)
         for _ in range(_POWER_ITERATIONS):
             x = x / torch.linalg.vector_norm(x).clamp_min(1e-30)
             y = self.forward(x)
-            x = self._apply(self._pinv, y, self.measurement_shape, "measurements")
+            x = self._apply("_pinv", y, "measurements")
             norm = torch.linalg.vector_norm(x)
         return min(1.0, 2 * _STEP_MARGIN / max(float(norm), 1e-30))
 
@@ -266,7 +292,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         with 32 probes and a fixed seed; exact in subclasses that know better.
         """
         signs = torch.randint(
-            0, 2, (32, 1, *self.image_shape), generator=make_generator(0)
+            0, 2, (32, *self._tensor_shape), generator=make_generator(0)
         )
         return float(self.forward(2.0 * signs - 1.0).square().mean())
 
@@ -337,7 +363,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
 
     def _resolved_for(self, array, what):
         """Return self with the shapes of a NumPy stack, and its channel count."""
-        shape = self.image_shape if what == "image" else self.measurement_shape
+        shape = self._known_shapes[what != "image"]
         n_dims = self._image_n_dims if what == "image" else self._measurement_n_dims
         try:
             spatial, n_channels = split_channels(array.shape[1:], shape, n_dims)

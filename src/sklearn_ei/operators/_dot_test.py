@@ -7,14 +7,14 @@ from ..utils._random import make_generator
 
 @torch.no_grad()
 def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
-    """Return the relative error of ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for random x and y.
+    """Return the relative error of ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for random x.
 
     Parameters
     ----------
     operator : ForwardOperator
-        A resolved operator.
+        An operator whose shapes are known.
     n_channels : int, default=1
-        Channels of x and y.
+        Channels of x and y, where the operator does not fix them itself.
     dtype : torch.dtype, default=torch.float64
         Precision of the test.
     device : str or torch.device, default="cpu"
@@ -25,15 +25,25 @@ def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
     Returns
     -------
     error : float
-        |⟨A x, y⟩ − ⟨x, Aᵀ y⟩| / (‖A x‖ ‖y‖).
+        |⟨A x, y⟩ − ⟨x, Aᵀ y⟩| / (‖A x‖ ‖y‖), the larger one of a random y and of
+        y = A x. A random y is almost orthogonal to A x where there are many
+        measurements, and alone would hardly see a wrong scale.
     """
     generator = make_generator(seed)
+    operator = operator.resolve()
 
-    def draw(shape):
-        x = torch.randn((2, n_channels, *shape), generator=generator, dtype=dtype)
-        return x.to(device)
+    def draw(n_fixed, shape):
+        shape = (2, n_fixed or n_channels, *shape)
+        return torch.randn(shape, generator=generator, dtype=dtype).to(device)
 
-    x, y = draw(operator.image_shape), draw(operator.measurement_shape)
-    Ax, Aty = operator.forward(x), operator.adjoint(y)
-    error = (Ax * y).sum() - (x * Aty).sum()
-    return float(error.abs() / (torch.linalg.norm(Ax) * torch.linalg.norm(y)))
+    x = draw(operator._image_channels, operator.image_shape)
+    y = draw(operator._measurement_channels, operator.measurement_shape)
+    Ax = operator.forward(x)
+    return max(_relative_error(operator, x, Ax, y) for y in (y, Ax))
+
+
+def _relative_error(operator, x, Ax, y):
+    error = (Ax * y).sum() - (x * operator.adjoint(y)).sum()
+    norms = torch.linalg.norm(Ax) * torch.linalg.norm(y)
+    # Of two zeros, the error is zero, too.
+    return float(error.abs() / norms.clamp_min(torch.finfo(norms.dtype).tiny))
