@@ -11,6 +11,7 @@ from ..utils._random import draw_seed, make_generator
 from ._bounds import count_orbits, is_cyclic, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
+from ._diagonal import diagonal_spectrum
 from ._fourier import fourier_spectrum, other_factors
 from ._gram import gram_spectrum
 from ._innovation import innovation
@@ -117,8 +118,8 @@ def check_group_rank(
         judge(report, None, None, None)
         if not (report.failed and method == "auto"):
             invariance = range_invariance(system, budget)
-            report.range_invariance = invariance.residuals
-            spectrum = _find_spectrum(system, method, tol, invariance, budget)
+            _record_invariance(report, invariance)
+            spectrum = _find_spectrum(system, report, method, invariance, budget)
             if spectrum is not None:
                 _record_spectrum(system, report, spectrum)
             judge(report, spectrum, invariance, None)
@@ -257,35 +258,57 @@ def _count(system, report, budget):
     report.rank_interval = (0, system.copies * rank_bound(system, orbits))
 
 
-def _find_spectrum(system, method, tol, invariance, budget):
+def _find_spectrum(system, report, method, invariance, budget):
     """Return the spectrum by the method, or None if only counting was asked for."""
     if method == "count":
         return None
+    if method == "auto":
+        return _auto_spectrum(system, report, invariance, budget)
     if method == "dense":
-        return dense_spectrum(system, tol, budget)
-    others = other_factors(system.group)
-    if method == "fourier" and others is None:
+        return dense_spectrum(system, report.tol, budget)
+    if method == "lanczos":
+        return lanczos_spectrum(system, report.tol, budget)
+    if method == "fourier":
+        others = other_factors(system.group)
+        if others is None:
+            raise ValueError(
+                f"Got method='fourier' with {system.group}, but expected all cyclic "
+                "shifts, alone or times a group that they commute with."
+            )
+        return fourier_spectrum(system, others, report.tol, budget)
+    spectrum = gram_spectrum(system, report.tol, budget)
+    if spectrum is None:
         raise ValueError(
-            f"Got method='fourier' with {system.group}, but expected all cyclic "
-            "shifts, alone or times a group that they commute with."
+            f"Got method='cholesky' for n = {system.n}, whose blocks of the Gram "
+            "matrix would take more than 3 GB, or a group whose T_g are not sparse; "
+            "expected smaller images, or method='lanczos'."
         )
-    if method == "fourier" or (method == "auto" and others is not None):
+    return spectrum
+
+
+def _auto_spectrum(system, report, invariance, budget):
+    tol, spectrum = report.tol, None
+    others = other_factors(system.group)
+    if others is not None:
         return fourier_spectrum(system, others, tol, budget)
+    if report.irreducible_bound is not None:  # pixels are permuted
+        spectrum = diagonal_spectrum(system, tol, budget)
     # Where null(A) stays in place the rank is that of A, and need not be known.
     settled = invariance.invariant and system.m < system.n and system.n > _SMALL
-    if method == "auto" and settled:
-        return None
-    if method == "cholesky" or (method == "auto" and system.n <= _GRAM_PIXELS):
-        spectrum = gram_spectrum(system, tol, budget)
-        if spectrum is not None:
-            return spectrum
-        if method == "cholesky":
-            raise ValueError(
-                f"Got method='cholesky' for n = {system.n}, whose blocks of the Gram "
-                "matrix would take more than 3 GB, or a group whose T_g are not "
-                "sparse; expected smaller images, or method='lanczos'."
-            )
-    return lanczos_spectrum(system, tol, budget)
+    if spectrum is None and not settled:
+        if system.n <= _GRAM_PIXELS:
+            spectrum = gram_spectrum(system, tol, budget)
+        if spectrum is None:
+            spectrum = lanczos_spectrum(system, tol, budget)
+    return spectrum
+
+
+def _record_invariance(report, invariance):
+    report.range_invariance = invariance.residuals
+    if invariance.invariant:
+        # null(M) = null(A), so that M has no more rank than A has rows.
+        low, high = report.rank_interval
+        report.rank_interval = (low, min(high, report.m))
 
 
 def _record_spectrum(system, report, spectrum):

@@ -21,7 +21,8 @@ _MAX_ELEMENTS = 512
 _DENSE_PIXELS = 1024  # up to which T_g need not be sparse
 _FIRST_SUBSET, _MAX_SUBSET = 4, 64
 _MAX_BYTES = 3e9
-_N_DIRECTIONS = 6
+_N_DIRECTIONS = 4
+_RITZ = 1e-3  # of vectors; eigenvalues are known to its square
 # A sparse multiplication costs as much as so many dense ones.
 _SPARSE_PRICE = 60
 _FLOPS = 5e10  # of two cores in a second, to know what does not fit any more
@@ -327,7 +328,9 @@ def _upper_bound(S, budget):
     """Return λ ≥ λ_max, proved by a factorisation of λ I − S."""
     budget.need()
     start = np.ones(len(S), dtype=S.dtype)
-    top = float(eigsh(S, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
+    top = float(
+        eigsh(S, k=1, which="LA", v0=start, tol=_RITZ, return_eigenvectors=False)[0]
+    )
     top *= 1 + _ALMOST
     while _cholesky(-S, -top) is None:
         top *= 1.01
@@ -366,7 +369,9 @@ def _factor(S, shift, budget):
     )
     count = min(_N_DIRECTIONS, len(S) - 2)
     start = np.random.default_rng(0).standard_normal(len(S)).astype(S.dtype)
-    values, vectors = eigsh(S, k=count, sigma=sigma, which="LM", OPinv=solve, v0=start)
+    values, vectors = eigsh(
+        S, k=count, sigma=sigma, which="LM", OPinv=solve, v0=start, tol=_RITZ
+    )
     order = np.argsort(values)
     values = values[order]
     return below, values, vectors[:, order]

@@ -12,6 +12,7 @@ from ._least_squares import cgls
 
 _N_GHOSTS = 2
 _N_ITERATIONS = 100
+_BATCH = 16  # elements moved at a time: sparse products like batches
 _RADIUS = 0.5  # of the images' content, relative to the inscribed circle
 
 
@@ -52,8 +53,8 @@ def innovation(system, budget):
         return Innovation(0.0, 0.0, "nothing moves, or nothing is hidden")
     useless, kind = _useless(system, ghosts, elements)
     moved = [system.transform(ghosts, g) for g in elements]
-    values = [_share(system, x, budget) for x in moved]
-    floors = [_share(system, x, budget) for x in useless]
+    shares = _shares(system, [*moved, *useless], budget)
+    values, floors = shares[: len(moved)], shares[len(moved) :]
     return Innovation(
         index=float(np.mean(values)),
         floor=float(np.max(floors)) if floors else 0.0,
@@ -92,11 +93,16 @@ def _null_part(system, x, budget):
     return x - seen
 
 
-def _share(system, x, budget):
-    hidden = _null_part(system, x, budget)
-    budget.tell("innovation of one more element", every=5)
-    whole = x.square().sum(1).clamp_min(1e-300)
-    return float((1 - hidden.square().sum(1) / whole).clamp_min(0).mean())
+def _shares(system, stacks, budget):
+    """Return what A sees of each stack of ghosts, as a share of their energy."""
+    shares = []
+    for start in range(0, len(stacks), _BATCH):
+        budget.tell(f"innovation: {start} of {len(stacks)} elements", every=5)
+        x = torch.cat(stacks[start : start + _BATCH])
+        hidden = _null_part(system, x, budget).square().sum(1)
+        share = (1 - hidden / x.square().sum(1).clamp_min(1e-300)).clamp_min(0)
+        shares += share.reshape(-1, _N_GHOSTS).mean(1).tolist()
+    return shares
 
 
 def _useless(system, ghosts, elements):

@@ -14,6 +14,7 @@ _MAX_STEPS = 600
 _MAX_BYTES = 1.2e9
 _FAILURE = 1e-3
 _CHECK_EVERY = 50
+_MANY = 360  # elements that a few directions are shown to
 _N_DIRECTIONS = 6
 
 
@@ -72,27 +73,44 @@ def lanczos_spectrum(system, tol, budget):
     ritz, vectors = linalg.eigh_tridiagonal(diagonal, off[: n_steps - 1])
     largest = float(ritz[-1])
     lower = _probable_lower_bound(diagonal, off[: n_steps - 1], ritz, system.n)
-    smallest = max(float(ritz[0]), 0.0)
     directions = (basis[:n_steps].T @ torch.from_numpy(vectors[:, :_N_DIRECTIONS])).T
-    n_below = int((ritz < tol**2 * largest).sum())
-    cleared = lower >= tol**2 * largest
+    ratio = max(lower, 0.0) / largest
+    order = system.group.n_elements
+    found = ritz
+    if len(elements) < order:
+        # What few elements miss others may see: the whole group's quotients.
+        ends = torch.stack([directions[0], basis[:n_steps].T @ _last(vectors)])
+        found, largest = np.array(_quotients(system, ends, budget))
+        largest = float(found[-1])
     return Spectrum(
         method=f"Lanczos, {n_steps} steps",
-        smallest=smallest,
+        smallest=max(float(found[0]), 0.0),
         largest=largest,
         kind="upper bound",
-        lower=math.sqrt(max(lower, 0.0) / largest),
-        n_below=(n_below, 0 if cleared else None),
-        n_zero=(
-            int((ritz < ZERO**2 * largest).sum()),
-            0 if lower > ZERO**2 * largest else None,
-        ),
+        lower=math.sqrt(ratio),
+        n_below=(int((found < tol**2 * largest).sum()), 0 if ratio >= tol**2 else None),
+        n_zero=(int((found < ZERO**2 * largest).sum()), 0 if ratio > ZERO**2 else None),
         directions=directions.numpy(),
         elements=elements,
-        whole_group=len(elements) == system.group.n_elements,
-        certificate="probabilistic" if lower > 0 else "Ritz bounds",
-        failure_probability=_FAILURE if lower > 0 else 0.0,
+        whole_group=order <= max(_MANY, len(elements)),
+        certificate="probabilistic" if ratio > 0 else "Ritz bounds",
+        failure_probability=_FAILURE if ratio > 0 else 0.0,
     )
+
+
+def _last(vectors):
+    return torch.from_numpy(np.ascontiguousarray(vectors[:, -1]))
+
+
+def _quotients(system, x, budget):
+    """Return mean_g ‖A T_g x‖²/‖x‖² for rows x, over the group or 360 of it."""
+    total = torch.zeros(len(x), dtype=torch.float64)
+    elements = spread(system.group.n_elements, _MANY)
+    for g in elements:
+        budget.need()
+        total += system.forward(system.transform(x, g)).square().sum(1)
+        budget.tell(f"Rayleigh quotients: element {g}", every=5)
+    return (total / len(elements) / x.square().sum(1)).tolist()
 
 
 def _log_sum_of_squares(mu, diagonal, off):
