@@ -20,6 +20,9 @@ import torch
 import sklearn_ei.operators as ops
 from sklearn_ei import check_group_rank
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.identifiability._budget import Budget
+from sklearn_ei.identifiability._check import _make_system
+from sklearn_ei.identifiability._innovation import innovation
 
 THREADS = 2
 CT = ops.ParallelBeamCT
@@ -114,6 +117,37 @@ def run_once(name):
     print(json.dumps({**result, "peak_gigabytes": peak * 1024 / 1e9}))
 
 
+def calibrate():
+    """Return the innovation index of CT where the answer is known beforehand.
+
+    Whole view spacings and (small) shifts are useless, fine rotations are not.
+    """
+    rows = []
+    for size, views in [(32, 12), (48, 16), (64, 25), (64, 30), (96, 40), (128, 50)]:
+        operator = CT(views, (size, size))
+        groups = {
+            "360 rotations": Rotations(360),
+            "rotations by the view spacing": Rotations(2 * views),
+            "rotations by half of it": Rotations(4 * views),
+            "shifts": Shifts(),
+        }
+        for kind, group in groups.items():
+            found = []
+            for seed in range(3):
+                system = _make_system(operator, group, None, seed)
+                found.append(innovation(system, Budget()))
+            rows.append(
+                {
+                    "case": f"CT {views} views {size}²",
+                    "group": kind,
+                    "index": [round(i.index, 4) for i in found],
+                    "floor": [round(i.floor, 4) for i in found],
+                }
+            )
+            print(rows[-1])
+    return rows
+
+
 def measure(name, repeats):
     runs = []
     for _ in range(repeats):
@@ -145,6 +179,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--once", choices=ROWS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
@@ -152,6 +187,10 @@ def main():
         return
     torch.set_num_threads(THREADS)
     result = {**_record.read("group_rank"), "machine": _record.machine()}
+    if options.calibrate:
+        result["innovation_of_ct"] = calibrate()
+        _record.write("group_rank", result)
+        return
     rows = result.setdefault("rows", {})
     for name in options.rows:
         rows[name] = measure(name, options.repeats)

@@ -41,9 +41,7 @@ def test_small_images_against_the_dense_reference(case, tol):
 def test_the_table_against_the_dense_reference(case):
     arguments = {"tol": 1e-2, "random_state": 0}
     report = check_group_rank(case.operator, case.group, **arguments)
-    reference = check_group_rank(
-        case.operator, case.group, method="dense", **arguments
-    )
+    reference = check_group_rank(case.operator, case.group, method="dense", **arguments)
     agree(report, reference)
     assert reference.n - reference.nullity == case.rank
 

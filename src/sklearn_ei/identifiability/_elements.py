@@ -4,14 +4,14 @@ import math
 
 import torch
 
-from ..groups import Rotations, Shifts
+from ..groups import ProductGroup, Rotations, Shifts
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def factors(group):
     """Return the groups that a product consists of, or the group itself."""
-    return tuple(getattr(group, "factors", (group,)))
+    return group.factors if isinstance(group, ProductGroup) else (group,)
 
 
 def spread(n_elements, count):

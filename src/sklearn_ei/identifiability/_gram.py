@@ -5,7 +5,7 @@ import torch
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from ._elements import quarter_turn_step, spread
+from ._elements import factors, quarter_turn_step, spread
 from ._matrices import (
     batch_size,
     dense_transform_matrix,
@@ -46,8 +46,10 @@ class Blocks:
         self.system, self.budget = system, budget
         order = system.group.n_elements
         self.step = quarter_turn_step(system.group)
-        # Products stay at the identity of their later factors if quartered.
-        self.reduced = self._commutes_with_quarter_turns()
+        # Products stay at the identity of their later factors if quartered, which
+        # small images need not.
+        quartered = order == self._first_order() or system.n > _FULL_BLOCK
+        self.reduced = quartered and self._commutes_with_quarter_turns()
         if self.reduced:
             stride = 4 * self.step // self._first_order()
             self.pool = [stride * g for g in range(self._first_order() // 4)]
@@ -56,7 +58,7 @@ class Blocks:
         self.bases = _c4_bases(system) if self.reduced else [_identity(system)]
 
     def _first_order(self):
-        return getattr(self.system.group, "factors", (self.system.group,))[0].n_elements
+        return factors(self.system.group)[0].n_elements
 
     def _commutes_with_quarter_turns(self):
         system = self.system
@@ -164,6 +166,7 @@ class Blocks:
                 every=2,
             )
         total /= len(transforms)
+        total[np.diag_indices(len(total))] = total.diagonal().real
         return total
 
 

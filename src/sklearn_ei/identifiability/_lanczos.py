@@ -10,7 +10,7 @@ from ._elements import spread
 from ._spectrum import ZERO, Spectrum
 
 _N_ELEMENTS = 8
-_MAX_STEPS = 600
+_MAX_STEPS = 400
 _MAX_BYTES = 1.2e9
 _FAILURE = 1e-3
 _CHECK_EVERY = 50
@@ -80,7 +80,7 @@ def lanczos_spectrum(system, tol, budget):
     if len(elements) < order:
         # What few elements miss others may see: the whole group's quotients.
         ends = torch.stack([directions[0], basis[:n_steps].T @ _last(vectors)])
-        found, largest = np.array(_quotients(system, ends, budget))
+        found = np.array(_quotients(system, ends, budget))
         largest = float(found[-1])
     return Spectrum(
         method=f"Lanczos, {n_steps} steps",
@@ -106,10 +106,13 @@ def _quotients(system, x, budget):
     """Return mean_g ‖A T_g x‖²/‖x‖² for rows x, over the group or 360 of it."""
     total = torch.zeros(len(x), dtype=torch.float64)
     elements = spread(system.group.n_elements, _MANY)
-    for g in elements:
+    for start in range(0, len(elements), _N_ELEMENTS):
         budget.need()
-        total += system.forward(system.transform(x, g)).square().sum(1)
-        budget.tell(f"Rayleigh quotients: element {g}", every=5)
+        g = torch.tensor(elements[start : start + _N_ELEMENTS])
+        for k, row in enumerate(x):
+            moved = system.transform(row.expand(len(g), -1), g)
+            total[k] += system.forward(moved).square().sum()
+        budget.tell(f"Rayleigh quotients: {start} of {len(elements)} elements", every=5)
     return (total / len(elements) / x.square().sum(1)).tolist()
 
 

@@ -166,11 +166,6 @@ def _resolve_operator(operator, image_shape):
             )
         except ValueError as error:
             raise ValueError(f"{type(operator).__name__} {error}") from None
-    elif operator.image_shape is None and operator.measurement_shape is None:
-        raise ValueError(
-            f"The shapes of {operator} are still open: pass image_shape=..., such as "
-            "image_shape=(128, 128)."
-        )
     return operator.resolve(image_shape=image_shape), n_channels
 
 

@@ -126,10 +126,11 @@ def _inconclusive(report, spectrum):
             "A direction was found that the elements tried do not see, but others may"
         )
     else:
+        shown = f"{spectrum.lower:.1e}" if spectrum.lower > 0 else "nothing"
         found = (
-            f"The smallest σ/σ_max found is {spectrum.ratio:.1e} and at least "
-            f"{spectrum.lower:.1e} is shown, which does not settle the tolerance "
-            f"{report.tol:g}"
+            f"No direction weaker than {spectrum.ratio:.1e} of the strongest was "
+            f"found, and {shown} is shown as a lower bound, which does not settle the "
+            f"tolerance {report.tol:g}"
         )
     return "INCONCLUSIVE", (
         f"{found}: the rank is between {low} and {high} of {report.n}."
