@@ -175,6 +175,12 @@ def measure(name, repeats):
     }
 
 
+def record(**changes):
+    """Change a part of the result; others may have been written meanwhile."""
+    known = _record.read("group_rank")
+    _record.write("group_rank", {**known, "machine": _record.machine(), **changes})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
@@ -186,15 +192,13 @@ def main():
         run_once(options.once)
         return
     torch.set_num_threads(THREADS)
-    result = {**_record.read("group_rank"), "machine": _record.machine()}
     if options.calibrate:
-        result["innovation_of_ct"] = calibrate()
-        _record.write("group_rank", result)
+        record(innovation_of_ct=calibrate())
         return
-    rows = result.setdefault("rows", {})
     for name in options.rows:
-        rows[name] = measure(name, options.repeats)
-        _record.write("group_rank", result)
+        entry = measure(name, options.repeats)
+        rows = {**_record.read("group_rank").get("rows", {}), name: entry}
+        record(rows=rows)
     print("| case | asked | answer | time | memory |\n| --- | --- | --- | --- | --- |")
     for name in (name for name in ROWS if name in rows):
         entry = rows[name]

@@ -56,5 +56,5 @@ def test_training_that_goes_on_is_not_checked_again(recwarn):
 @pytest.mark.parametrize("value", ["always", True, None, 0.5])
 def test_other_values_are_refused(value):
     operator, _, _ = FEW
-    with pytest.raises(ValueError, match="check_rank=.*expected one of 'warn'"):
+    with pytest.raises(ValueError, match=r"check_rank=.*expected one of 'warn'"):
         make_ei(operator, Shifts(), check_rank=value).fit(operator.measure(IMAGES))
