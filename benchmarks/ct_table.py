@@ -9,6 +9,7 @@ results/ct_table.json unless --methods names it.
 """
 
 import argparse
+import os
 import time
 
 import _record
@@ -70,6 +71,7 @@ def main():
             continue
         estimator = make(options.seed)
         truth = images[train] if getattr(estimator, "supervised", False) else None
+        load = os.getloadavg()[0]  # what else was running: times are honest with it
         start = time.perf_counter()
         estimator.fit(Y[train], truth)
         seconds = time.perf_counter() - start
@@ -81,6 +83,8 @@ def main():
             "ssim": ssim(images[test], reconstructed),
             "train_psnr": estimator.score(Y[train], images[train]),
             "seconds": seconds,
+            "threads": options.threads,
+            "load_before": load,
             "epochs": getattr(estimator, "n_iter_", 0),
             "seed": options.seed,
             "psnr_per_image": [round(float(value), 3) for value in per_image],

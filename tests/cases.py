@@ -19,11 +19,14 @@ from sklearn_ei.operators import (
     Blur,
     CompressedSensing,
     Downsampling,
+    FanBeamCT,
     Inpainting,
     MatrixOperator,
+    ODLOperator,
     ParallelBeamCT,
     gaussian_kernel,
 )
+from sklearn_ei.utils._odl import import_odl
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -124,6 +127,22 @@ def coils(n_coils, height, width):
 _LOSSY = sparse.csr_array(np.where(_random_matrix(30, 42) > 0.8, 1.0, 0.0))
 _ASYMMETRIC = np.array([[0.0, 0.2, 0.1], [0.1, 1.0, 0.3], [0.0, 0.0, -0.2]])
 
+odl, tomo = import_odl()
+
+
+def odl_space(*shape):
+    """Return an ODL space of float64 images, 0.5 wide cells in an even box."""
+    half = [n / 4 for n in shape]
+    return odl.uniform_discr([-h for h in half], half, shape)
+
+
+def ray_transform(geometry, shape, *args, **kwargs):
+    """Return an ODL ray transform; any backend does, as ours takes its place."""
+    space = odl_space(*shape)
+    made = getattr(tomo, geometry)(space, *args, **kwargs)
+    return tomo.RayTransform(space, made, impl="skimage")
+
+
 OPERATORS = [
     OperatorCase("parallel", ParallelBeamCT(20, (16, 16)), 0.05),
     OperatorCase("parallel-odd", ParallelBeamCT(9, (15, 12), n_refinements=0), 0.4),
@@ -131,6 +150,58 @@ OPERATORS = [
         "parallel-units",
         ParallelBeamCT(24, (16, 16), pixel_size=0.3, bin_size=0.25, filter="hann"),
         0.2,
+    ),
+    OperatorCase(
+        "parallel-matrix-free", ParallelBeamCT(20, (16, 16), memory_budget=0), 0.05
+    ),
+    OperatorCase(
+        "parallel-offset",
+        ParallelBeamCT(40, (16, 16), angles=range(0, 360, 9), detector_offset=4.2),
+        0.05,
+    ),
+    OperatorCase("fan", FanBeamCT(40, (16, 16), source_distance=40), 0.05),
+    OperatorCase(
+        "fan-curved-short",
+        FanBeamCT(
+            30,
+            (15, 12),
+            source_distance=9,
+            detector_distance=4,
+            detector="curved",
+            scan="short",
+            pixel_size=0.3,
+            memory_budget="100 B",
+        ),
+        0.05,
+    ),
+    OperatorCase(
+        "odl-parallel",
+        ODLOperator(ray_transform("parallel_beam_geometry", (16, 16), 20)),
+        0.1,
+    ),
+    OperatorCase(
+        "odl-parallel-3d",
+        ODLOperator(
+            ray_transform("parallel_beam_geometry", (6, 5, 4), 9, det_shape=(9, 5))
+        ),
+        0.1,
+    ),
+    OperatorCase(
+        "odl-helical",
+        ODLOperator(
+            ray_transform(
+                "helical_geometry", (5, 6, 4), 6, 3, 2, num_angles=12, det_shape=(7, 5)
+            ),
+            memory_budget=0,
+        ),
+        0.1,
+    ),
+    OperatorCase("odl-gradient", ODLOperator(odl.Gradient(odl_space(7, 6))), 0.1),
+    OperatorCase(
+        "odl-divergence",
+        ODLOperator(odl.Divergence(range=odl_space(7, 6)), n_refinements=1),
+        0.1,
+        n_channels=2,
     ),
     OperatorCase("inpainting-1d", Inpainting(0.3, (20,)), 1e-6),
     OperatorCase("inpainting-rgb", Inpainting(0.5, (8, 9)), 1e-6, n_channels=3),

@@ -20,6 +20,12 @@ def test_signals(length):
     assert torch.equal(network(x), x)
 
 
+def test_volumes():
+    network = ResidualUNet(1, width=2, depth=2, n_spatial_dims=3)
+    x = torch.randn(1, 1, 5, 4, 6)
+    assert torch.equal(network(x), x)
+
+
 def test_is_the_paper_s_network_at_its_size():
     network = ResidualUNet()
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]

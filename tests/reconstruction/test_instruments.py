@@ -9,19 +9,21 @@ from sklearn.base import clone
 
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
-from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.groups import Reflections, Rotations, Shifts
 from sklearn_ei.operators import (
     MRI,
     BlockOperator,
     Blur,
     CompressedSensing,
     Downsampling,
+    FanBeamCT,
     Inpainting,
     MatrixOperator,
+    ODLOperator,
     ParallelBeamCT,
     gaussian_kernel,
 )
-from tests.cases import coils
+from tests.cases import coils, ray_transform
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,29 @@ INSTRUMENTS = [
         BlockOperator([ParallelBeamCT(6, (16, 16)), Downsampling(4)]),
         Rotations(360),
         slices(16),
+    ),
+    Instrument(
+        "fan",
+        FanBeamCT(12, source_distance=60),
+        Rotations(360) * Reflections(),
+        slices(20),
+    ),
+    Instrument(
+        "limited-angle",
+        ParallelBeamCT(angles=range(0, 120, 10), detector_offset=0.3),
+        Rotations(angles=[-120, -60, 60, 120]),
+        slices(20),
+    ),
+    Instrument(
+        "volumes",
+        ODLOperator(
+            ray_transform(
+                "cone_beam_geometry", (8, 7, 6), 12, 6, num_angles=9, det_shape=(15, 10)
+            ),
+            n_iterations=40,
+        ),
+        Shifts() * Reflections(axes=(0, 1)),
+        np.stack([slices(8)[:, :, :7]] * 6, axis=-1),
     ),
 ]
 

@@ -1,18 +1,18 @@
-"""The residual U-Net of the paper, for signals and images."""
+"""The residual U-Net of the paper, for signals, images and volumes."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-_CONV = {1: nn.Conv1d, 2: nn.Conv2d}
-_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
-_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
 class ResidualUNet(nn.Module):
     """U-Net G(x) = x + U(x), the network of Chen et al. (ICCV 2021).
 
-    At each level two 3×3 convolutions with batch normalisation and ReLU;
+    At each level two convolutions of width 3 with batch normalisation and ReLU;
     max-pooling down, nearest-neighbour upsampling and a convolution up; skip
     connections by concatenation; a 1×1 convolution at the end, which starts at
     zero, so that G starts as the identity.
@@ -25,8 +25,8 @@ class ResidualUNet(nn.Module):
         Channels of the first level; each level below doubles them.
     depth : int, default=4
         Number of levels.
-    n_spatial_dims : {1, 2}, default=2
-        Signals or images.
+    n_spatial_dims : {1, 2, 3}, default=2
+        Signals, images or volumes.
 
     Notes
     -----

@@ -6,9 +6,12 @@ from ._blur import Blur, gaussian_kernel
 from ._compressed_sensing import CompressedSensing
 from ._dot_test import dot_test
 from ._downsampling import Downsampling
+from ._fan_beam import FanBeamCT
 from ._inpainting import Inpainting
 from ._matrix import MatrixOperator
 from ._mri import MRI
+from ._odl_backend import JosephRayTransformImpl
+from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
 
 __all__ = [
@@ -17,9 +20,12 @@ __all__ = [
     "Blur",
     "CompressedSensing",
     "Downsampling",
+    "FanBeamCT",
     "ForwardOperator",
     "Inpainting",
+    "JosephRayTransformImpl",
     "MatrixOperator",
+    "ODLOperator",
     "ParallelBeamCT",
     "dot_test",
     "gaussian_kernel",

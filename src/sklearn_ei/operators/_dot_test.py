@@ -14,7 +14,7 @@ def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
     operator : ForwardOperator
         An operator whose shapes are known.
     n_channels : int, default=1
-        Channels of x and y, where the operator does not fix them itself.
+        Channels of x, where the operator does not fix them itself.
     dtype : torch.dtype, default=torch.float64
         Precision of the test.
     device : str or torch.device, default="cpu"
@@ -32,13 +32,13 @@ def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
     generator = make_generator(seed)
     operator = operator.resolve()
 
-    def draw(n_fixed, shape):
-        shape = (2, n_fixed or n_channels, *shape)
+    def draw(shape):
         return torch.randn(shape, generator=generator, dtype=dtype).to(device)
 
-    x = draw(operator._image_channels, operator.image_shape)
-    y = draw(operator._measurement_channels, operator.measurement_shape)
+    n_channels = operator._image_channels or n_channels
+    x = draw((2, n_channels, *operator.image_shape))
     Ax = operator.forward(x)
+    y = draw(Ax.shape)
     return max(_relative_error(operator, x, Ax, y) for y in (y, Ax))
 
 

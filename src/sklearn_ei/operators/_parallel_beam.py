@@ -1,24 +1,11 @@
 """2-D parallel-beam computed tomography on an ODL geometry."""
 
-import hashlib
 import math
-import weakref
-from numbers import Integral, Real
 
 import numpy as np
-import torch
-from sklearn.utils import check_scalar
 
-from ..utils._device import Constants
 from ..utils._odl import import_odl
-from ..utils._params import check_option, check_shape
-from ._base import ForwardOperator
-from ._filters import FILTERS, ramp_filter_matrix, view_weights
-from ._joseph import joseph_matrix
-from ._sparse import apply_sparse, torch_csr
-
-# Clones and copies of one geometry share one pair of matrices.
-_MATRICES = weakref.WeakValueDictionary()
+from ._ray_transform import RayTransformOperator, largest_image, view_partition
 
 
 def _default_n_bins(image_shape):
@@ -26,20 +13,7 @@ def _default_n_bins(image_shape):
     return 2 * math.ceil(math.hypot(*image_shape) / 2) + 1
 
 
-def _image_size_of(n_bins):
-    """Largest square image whose diagonal ``n_bins`` bins cover, even if possible."""
-    fitting = [
-        size for size in range(1, n_bins + 1) if _default_n_bins((size, size)) <= n_bins
-    ]
-    if not fitting:
-        return None
-    largest = _default_n_bins((fitting[-1], fitting[-1]))
-    candidates = [s for s in fitting if _default_n_bins((s, s)) == largest]
-    even = [s for s in candidates if s % 2 == 0]
-    return (even or candidates)[-1]
-
-
-class ParallelBeamCT(ForwardOperator):
+class ParallelBeamCT(RayTransformOperator):
     """Parallel-beam CT: line integrals of a 2-D image.
 
     The geometry is ODL's ``Parallel2dGeometry``; the rays that it defines are
@@ -68,8 +42,17 @@ class ParallelBeamCT(ForwardOperator):
             default="ram-lak"
         Window on the ramp of the filtered back-projection A†. ``"hann"``
         suppresses noise best.
+    detector_offset : float, default=0.0
+        How far the middle of the detector is off the centre of rotation, in the
+        unit of ``pixel_size`` and towards increasing bins. Default shapes do
+        not take it into account.
     n_refinements : int, default=1
         Steps x += w·FBP(y − A x) that follow the filtered back-projection.
+    memory_budget : int or str, default="4 GB"
+        Largest size of the sparse matrices of A and Aᵀ together, in bytes or
+        with a unit, estimated as 16 bytes · n_rays · 2 max(H, W). Beyond it the
+        rays are followed anew at each call, which needs next to no memory and
+        takes ten times longer or more.
 
     Attributes
     ----------
@@ -101,9 +84,6 @@ class ParallelBeamCT(ForwardOperator):
     (2, 30, 47)
     """
 
-    _image_n_dims = 2
-    _measurement_n_dims = 2
-
     def __init__(
         self,
         n_views=50,
@@ -114,7 +94,9 @@ class ParallelBeamCT(ForwardOperator):
         pixel_size=1.0,
         bin_size=None,
         filter="ram-lak",
+        detector_offset=0.0,
         n_refinements=1,
+        memory_budget="4 GB",
     ):
         self.n_views = n_views
         self.image_shape = image_shape
@@ -123,62 +105,20 @@ class ParallelBeamCT(ForwardOperator):
         self.pixel_size = pixel_size
         self.bin_size = bin_size
         self.filter = filter
+        self.detector_offset = detector_offset
         self.n_refinements = n_refinements
+        self.memory_budget = memory_budget
 
-    def _infer_shapes(self, image_shape, measurement_shape):
-        self._check_params()
-        n_views, n_bins = len(self._angles_rad), self.n_bins
-        if measurement_shape is not None:
-            fits = len(measurement_shape) == 2 and measurement_shape[0] == n_views
-            if not fits or n_bins not in (None, measurement_shape[1]):
-                expected = (n_views, "n_bins" if n_bins is None else n_bins)
-                raise ValueError(
-                    f"ParallelBeamCT with {n_views} views got measurements of shape "
-                    f"{tuple(measurement_shape)}, but expected "
-                    f"({expected[0]}, {expected[1]})."
-                )
-            n_bins = int(measurement_shape[1])
-        if image_shape is not None:
-            image_shape = check_shape("image_shape", image_shape, n_dims=2)
-            if n_bins is None:
-                n_bins = _default_n_bins(
-                    np.asarray(image_shape) * self.pixel_size / self._bin_width
-                )
-        elif n_bins is not None:
-            size = _image_size_of(int(n_bins * self._bin_width / self.pixel_size))
-            if size is None:
-                raise ValueError(
-                    f"ParallelBeamCT got n_bins={n_bins}, too few to cover an image of "
-                    "one pixel; expected at least 3."
-                )
-            image_shape = (size, size)
-        if image_shape is None:
-            return None, None
-        return image_shape, (n_views, int(n_bins))
-
-    def _fix_shapes(self, image_shape, measurement_shape):
-        self.image_shape = image_shape
-        self.n_bins = measurement_shape[1]
-
-    def _check_params(self):
-        check_scalar(
-            self.pixel_size, "pixel_size", Real, min_val=0, include_boundaries="neither"
+    def _bins_of(self, image_shape):
+        return _default_n_bins(
+            np.asarray(image_shape) * self.pixel_size / self._bin_width
         )
-        check_scalar(self.n_refinements, "n_refinements", Integral, min_val=0)
-        check_option("filter", self.filter, FILTERS)
-        if self.bin_size is not None:
-            check_scalar(
-                self.bin_size, "bin_size", Real, min_val=0, include_boundaries="neither"
-            )
-        if self.n_bins is not None:
-            check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
-        if self.angles is None:
-            check_scalar(self.n_views, "n_views", Integral, min_val=1)
-        elif np.ndim(self.angles) != 1 or not np.isfinite(self.angles).all():
-            raise ValueError(
-                f"Got angles of shape {np.shape(self.angles)}, but expected a 1-D "
-                "array of finite angles in degrees."
-            )
+
+    def _size_of(self, n_bins):
+        return largest_image(
+            int(n_bins * self._bin_width / self.pixel_size),
+            lambda size: _default_n_bins((size, size)),
+        )
 
     @property
     def _bin_width(self):
@@ -201,72 +141,6 @@ class ParallelBeamCT(ForwardOperator):
         odl, tomo = import_odl()
         n_bins = self.measurement_shape[1]
         half = n_bins * self._bin_width / 2
-        angles = np.unique(self._angles_rad)
-        if len(angles) > 1:
-            views = odl.nonuniform_partition(angles)
-        else:
-            views = odl.uniform_partition(angles[0] - 0.5, angles[0] + 0.5, 1)
-        return tomo.Parallel2dGeometry(
-            views, odl.uniform_partition(-half, half, n_bins)
-        )
-
-    def _rays(self):
-        """Points on, and unit directions of, all rays, in (x, y upward)."""
-        geometry = self.geometry()
-        angles = self._angles_rad[:, None]
-        bins = geometry.det_partition.grid.coord_vectors[0][None, :]
-        points = geometry.det_point_position(angles, bins)
-        directions = geometry.det_to_src(angles, bins)
-        return points.reshape(-1, 2), directions.reshape(-1, 2)
-
-    def _matrix_pair(self):
-        points, directions = self._rays()
-        height, width = self.image_shape
-        grid = np.array([height, width, self.pixel_size], dtype=np.float64)
-        digest = hashlib.sha256()
-        for array in (points, directions, grid):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        key = digest.hexdigest()
-        pair = _MATRICES.get(key)
-        if pair is None:
-            # Rows run downwards: in the order (row, column) the coordinates of
-            # a pixel are (−y, x), which keeps the columns in NumPy's C order.
-            flip = np.array([-1.0, 1.0])
-            matrix = joseph_matrix(
-                points[:, ::-1] * flip,
-                directions[:, ::-1] * flip,
-                (height, width),
-                (self.pixel_size, self.pixel_size),
-            )
-            pair = Constants(A=torch_csr(matrix), At=torch_csr(matrix.T.tocsr()))
-            _MATRICES[key] = pair
-        return pair
-
-    def _build(self, image_shape, measurement_shape):
-        scale = self._bin_width / self.pixel_size**2
-        kernel = ramp_filter_matrix(measurement_shape[1], self._bin_width, self.filter)
-        return Constants(
-            self._matrix_pair(),
-            kernel=torch.from_numpy(scale * kernel).float(),
-            weights=torch.from_numpy(view_weights(self._angles_rad)).float()[:, None],
-        )
-
-    def _forward(self, x, constants):
-        flat = apply_sparse(
-            x.reshape(-1, math.prod(self.image_shape)), constants.A, constants.At
-        )
-        return flat.reshape(*x.shape[:2], *self.measurement_shape)
-
-    def _adjoint(self, y, constants):
-        flat = apply_sparse(
-            y.reshape(-1, math.prod(self.measurement_shape)), constants.At, constants.A
-        )
-        return flat.reshape(*y.shape[:2], *self.image_shape)
-
-    def _pinv(self, y, constants):
-        return self._adjoint((constants.weights * y) @ constants.kernel, constants)
-
-    def mean_squared_row_norm(self):
-        """Return ‖A‖_F²/m, exactly."""
-        matrix = self._constants.like(torch.empty(0)).A
-        return float(matrix.values().double().square().sum() / matrix.shape[0])
+        middle = self.detector_offset
+        bins = odl.uniform_partition(middle - half, middle + half, n_bins)
+        return tomo.Parallel2dGeometry(view_partition(self._angles_rad), bins)

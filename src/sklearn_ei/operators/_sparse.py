@@ -45,8 +45,8 @@ def torch_csr(matrix):
         # does not check the invariants, which SciPy has just established.
         warnings.filterwarnings("ignore", "Sparse", UserWarning)
         return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(np.int32)),
-            torch.from_numpy(matrix.indices.astype(np.int32)),
+            torch.from_numpy(matrix.indptr.astype(np.int32, copy=False)),
+            torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
             torch.from_numpy(matrix.data),
             size=matrix.shape,
         )

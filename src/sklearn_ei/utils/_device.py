@@ -34,8 +34,8 @@ def resolve_precision(precision, device, n_spatial_dims=2):
     """Return the dtype in which the network's convolutions run.
 
     ``"auto"`` looks the processor up rather than timing it, so that the same
-    seed gives the same bits in every run on one machine. 1-D convolutions have
-    no fast bfloat16 kernels and stay in float32.
+    seed gives the same bits in every run on one machine. Only convolutions of
+    images are known to gain; signals and volumes stay in float32.
     """
     if precision == "float32":
         return torch.float32
@@ -46,7 +46,7 @@ def resolve_precision(precision, device, n_spatial_dims=2):
             f"Got precision={precision!r}, but expected 'auto', 'float32' or "
             "'bfloat16'."
         )
-    if n_spatial_dims == 1:
+    if n_spatial_dims != 2:
         return torch.float32
     if device.type == "cuda":
         gains = torch.cuda.is_bf16_supported()

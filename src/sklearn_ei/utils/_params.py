@@ -1,6 +1,7 @@
 """Checks of constructor parameters beyond ``sklearn.utils.check_scalar``."""
 
-from numbers import Integral
+import re
+from numbers import Integral, Real
 
 
 def check_option(name, value, options):
@@ -26,3 +27,23 @@ def check_shape(name, shape, n_dims=None):
             f"Got {name}={shape!r}, but expected a tuple of {count}positive integers."
         )
     return tuple(int(size) for size in checked)
+
+
+def check_memory(name, memory):
+    """Return a size in bytes, given as a number of bytes or like ``"4 GB"``.
+
+    Units are B, KB, MB, GB and TB, steps of 1000; KiB, MiB, ... are steps of 1024.
+    """
+    if isinstance(memory, Real) and not isinstance(memory, bool) and memory >= 0:
+        return float(memory)
+    match = re.fullmatch(
+        r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b\s*", str(memory), re.IGNORECASE
+    )
+    if not isinstance(memory, str) or match is None:
+        raise ValueError(
+            f"Got {name}={memory!r}, but expected a number of bytes, zero or more, or "
+            "a size such as '500 MB' or '4 GiB'."
+        )
+    number, prefix, binary = match.groups()
+    base = 1024 if binary else 1000
+    return float(number) * base ** " kmgt".index(prefix.lower() or " ")
