@@ -13,6 +13,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 
 import _record
 import torch
@@ -105,15 +106,18 @@ KEPT = (
 )
 
 
-def run_once(name):
+def run_once(name, threads):
     """Print one result as JSON; called in a process of its own."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     case = ROWS[name]
     operator, group = case["make"]()
+    start = time.process_time()
     report = check_group_rank(operator, group, random_state=0, **case["options"])
+    cpu = time.process_time() - start
     result = {key: report.to_dict()[key] for key in KEPT}
     result["n_elements_used"] = len(report.elements) or report.group_order
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    result["cpu_seconds"] = round(cpu, 3)
     print(json.dumps({**result, "peak_gigabytes": peak * 1024 / 1e9}))
 
 
@@ -148,11 +152,11 @@ def calibrate():
     return rows
 
 
-def measure(name, repeats):
+def measure(name, repeats, threads):
     runs = []
     for _ in range(repeats):
         done = subprocess.run(
-            [sys.executable, __file__, "--once", name],
+            [sys.executable, __file__, "--once", name, "--threads", str(threads)],
             capture_output=True,
             text=True,
             check=True,
@@ -171,6 +175,8 @@ def measure(name, repeats):
         "median_seconds": round(seconds, 4),
         "all_seconds": [round(run["seconds"], 4) for run in runs],
         "peak_gigabytes": round(memory, 2),
+        "cpu_seconds": statistics.median(run["cpu_seconds"] for run in runs),
+        "threads": threads,
         "kept": kept,
     }
 
@@ -185,18 +191,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--once", choices=ROWS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
-        run_once(options.once)
+        run_once(options.once, options.threads)
         return
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(options.threads)
     if options.calibrate:
         record(innovation_of_ct=calibrate())
         return
     for name in options.rows:
-        entry = measure(name, options.repeats)
+        entry = measure(name, options.repeats, options.threads)
         rows = {**_record.read("group_rank").get("rows", {}), name: entry}
         record(rows=rows)
     print("| case | asked | answer | time | memory |\n| --- | --- | --- | --- | --- |")
