@@ -6,18 +6,35 @@ __version__ = "0.1.0.dev0"
 
 # torch takes a second to import and is not needed to look around: public names
 # are imported when they are first used.
-_SUBMODULES = ("datasets", "groups", "losses", "metrics", "networks", "operators")
+_SUBMODULES = (
+    "datasets",
+    "groups",
+    "identifiability",
+    "losses",
+    "metrics",
+    "networks",
+    "operators",
+)
 _LAZY = {
     "EquivariantReconstructor": "reconstruction",
+    "GroupRankReport": "identifiability",
+    "GroupRankWarning": "identifiability",
     "PseudoInverseReconstructor": "reconstruction",
+    "check_group_rank": "identifiability",
+    "check_range_invariance": "identifiability",
 }
 
 __all__ = [
     "EquivariantReconstructor",
+    "GroupRankReport",
+    "GroupRankWarning",
     "PseudoInverseReconstructor",
     "__version__",
+    "check_group_rank",
+    "check_range_invariance",
     "datasets",
     "groups",
+    "identifiability",
     "losses",
     "metrics",
     "networks",

@@ -1,11 +1,14 @@
 """Equivariant imaging as an estimator."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_scalar
 
 from ..groups import Group
+from ..identifiability import GroupRankWarning
+from ..identifiability._check import cheap_failure
 from ..losses import EquivariantObjective
 from ..utils._callbacks import with_callbacks
 from ..utils._params import check_option
@@ -39,6 +42,12 @@ class EquivariantReconstructor(LearnedReconstructor):
     supervised : bool, default=False
         Whether the data term compares f(y) with ground truth, which ``fit``
         then needs as its second argument.
+    check_rank : {"warn", "raise"} or False, default="warn"
+        What a new fit does if the group cannot teach anything about the null
+        space of ``operator``: a :class:`~sklearn_ei.GroupRankWarning`, a
+        ``ValueError``, or nothing. Only what takes about a second is looked at
+        (counting, and whether T_g and AᵀA commute);
+        :func:`~sklearn_ei.check_group_rank` has the whole answer.
     n_transforms : int, default=1
         Group elements drawn for each sample and step.
     width : int, default=16
@@ -140,6 +149,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         alpha="auto",
         *,
         supervised=False,
+        check_rank="warn",
         n_transforms=1,
         width=16,
         depth=4,
@@ -159,6 +169,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.group = group
         self.alpha = alpha
         self.supervised = supervised
+        self.check_rank = check_rank
         self.n_transforms = n_transforms
         self.width = width
         self.depth = depth
@@ -231,6 +242,8 @@ class EquivariantReconstructor(LearnedReconstructor):
     def _check_training_params(self):
         super()._check_training_params()
         check_scalar(self.n_transforms, "n_transforms", Integral, min_val=1)
+        if self.check_rank is not False:
+            check_option("check_rank", self.check_rank, ("warn", "raise"))
         if isinstance(self.alpha, str):
             check_option("alpha", self.alpha, ("auto",))
             if self.group is None and not self.supervised:
@@ -258,6 +271,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         operator = model.get("operator_") or self.operator_
         group = self._resolve_group(operator.image_shape, Y.shape[1])
         alpha = self._resolve_alpha(operator, group)
+        # Ground truth teaches the null space whatever the group does.
+        if reset and alpha > 0 and not self.supervised:
+            self._check_group(operator, group)
         return {**model, "group_": group, "alpha_": alpha}
 
     def _resolve_group(self, image_shape, n_features):
@@ -276,6 +292,22 @@ class EquivariantReconstructor(LearnedReconstructor):
                 f"{self.n_transforms} needs as many besides the identity."
             )
         return group
+
+    def _check_group(self, operator, group):
+        """Warn, or raise, if the group rules out learning beyond A†."""
+        if self.check_rank is False:
+            return
+        failure = cheap_failure(operator, group)
+        if failure is None:
+            return
+        message = (
+            f"{type(self).__name__} got operator={self.operator} and "
+            f"group={self.group}, whose rank check says {failure} Expected another "
+            "group; see check_group_rank, or pass check_rank=False."
+        )
+        if self.check_rank == "raise":
+            raise ValueError(message)
+        warnings.warn(message, GroupRankWarning, stacklevel=6)
 
     def _resolve_alpha(self, operator, group):
         if self.alpha != "auto":

@@ -1,0 +1,68 @@
+"""Bounds that need no linear algebra: how many measurements there must be."""
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..groups import Shifts
+from ._elements import factors
+
+
+def count_orbits(system, budget):
+    """Return the number of orbits of pixels under the group, or None.
+
+    A group that permutes pixels (a permutation representation) has for every
+    irreducible representation j, of dimension s_j and multiplicity c_j,
+
+        c_j / s_j ≤ number of orbits,
+
+    with equality for the trivial one, as c_j = Σ_orbits dim V_j^H with the
+    stabiliser H of the orbit and dim V_j^H ≤ s_j. So the orbits are max_j c_j/s_j,
+    and m ≥ channels · orbits is necessary for full rank: images that are constant
+    on every orbit look the same to all A T_g.
+
+    None for groups that are not known to permute pixels.
+    """
+    group = system.group
+    if not group.is_exact:
+        return None
+    if any(isinstance(f, Shifts) and is_whole(f) for f in factors(group)):
+        return 1
+    index = torch.arange(system.pixels, dtype=torch.float64)
+    x = index.reshape(1, 1, *system.image_shape)
+    sources = []
+    for g in group.generators().tolist():
+        budget.need()
+        moved = group.transform(x, g).reshape(-1).round().long()
+        if not torch.equal(moved.sort().values, index.long()):
+            return None
+        sources.append(moved.numpy())
+    rows = np.concatenate(sources)
+    columns = np.tile(np.arange(system.pixels), len(sources))
+    graph = coo_array(
+        (np.ones(len(rows), dtype=np.int8), (rows, columns)),
+        shape=(system.pixels, system.pixels),
+    )
+    return int(connected_components(graph, directed=False)[0])
+
+
+def is_whole(shifts):
+    """Return whether cyclic shifts are all there are."""
+    return tuple(shifts._counts) == tuple(shifts._image_shape)
+
+
+def is_cyclic(group):
+    """Return whether one generator makes the group, as S1 of the notes needs."""
+    return len(group.generators()) == 1
+
+
+def rank_bound(system, orbits):
+    """Return an upper bound on rank M that follows from counting.
+
+    min(n, m·|G|, n − (channels · orbits − m)).
+    """
+    bound = min(system.n, system.m * system.group.n_elements)
+    if orbits is not None:
+        bound = min(bound, system.n - max(0, system.channels * orbits - system.m))
+    return bound

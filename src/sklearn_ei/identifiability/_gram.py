@@ -1,0 +1,397 @@
+"""Images of up to 16384 pixels: S as a matrix, in blocks where it has them."""
+
+import numpy as np
+import torch
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from ._elements import factors, quarter_turn_step, spread
+from ._matrices import (
+    batch_size,
+    dense_transform_matrix,
+    operator_matrix,
+    transform_matrix,
+)
+from ._spectrum import Spectrum, from_values
+from ._system import relative_error
+
+_ROUNDING = 1e-9
+_FULL_BLOCK = 1100  # up to this block size the whole spectrum takes seconds
+_MAX_ELEMENTS = 512
+_DENSE_PIXELS = 1024  # up to which T_g need not be sparse
+_FIRST_SUBSET, _MAX_SUBSET = 4, 64
+_MAX_BYTES = 3e9
+_N_DIRECTIONS = 4
+_RITZ = 1e-3  # of vectors; eigenvalues are known to its square
+# A sparse multiplication costs as much as so many dense ones.
+_SPARSE_PRICE = 60
+_FLOPS = 5e10  # of two cores in a second, to know what does not fit any more
+_ALMOST = 1e-6  # margin of the bound on λ_max
+
+
+class Blocks:
+    """S = (1/|G'|) Σ T_gᵀ AᵀA T_g in blocks, for a growing subset G' of the group.
+
+    Where T_g commutes with quarter turns R, and the subset holds T_g R with every
+    T_g (or AᵀA commutes with R as well), S splits into the isotypic parts of C4:
+    images with R x = iᵏ x, of n/4 numbers each. With orthonormal bases E_k,
+
+        E_kᴴ S E_k = mean_g (E_kᴴ T_g E_k)ᴴ (A E_k)ᴴ (A E_k) (E_kᴴ T_g E_k),
+
+    so that A is squared once, and every element costs two sparse products. The
+    parts of k = 1 and 3 are conjugate; one is computed.
+    """
+
+    def __init__(self, system, budget):
+        self.system, self.budget = system, budget
+        order = system.group.n_elements
+        self.step = quarter_turn_step(system.group)
+        # Products stay at the identity of their later factors if quartered, which
+        # small images need not.
+        quartered = order == self._first_order() or system.n > _FULL_BLOCK
+        self.reduced = quartered and self._commutes_with_quarter_turns()
+        if self.reduced:
+            stride = 4 * self.step // self._first_order()
+            self.pool = [stride * g for g in range(self._first_order() // 4)]
+        else:
+            self.pool = list(range(order))
+        self.bases = _c4_bases(system) if self.reduced else [_identity(system)]
+
+    def _first_order(self):
+        return factors(self.system.group)[0].n_elements
+
+    def _commutes_with_quarter_turns(self):
+        system = self.system
+        square = len(system.image_shape) == 2 and len(set(system.image_shape)) == 1
+        if self.step is None or not square:
+            return False
+        w = system.randn()
+        turned = _quarter_turn(system, w)
+        stride = 4 * self.step // self._first_order()
+        for g in spread(self._first_order() // 4, 3):
+            later = system.transform(w, stride * g + self.step)
+            for other in (
+                system.transform(turned, stride * g),
+                _quarter_turn(system, system.transform(w, stride * g)),
+            ):
+                if relative_error(other, later) > _ROUNDING:
+                    return False
+        return True
+
+    @property
+    def sizes(self):
+        """Length of each block."""
+        return [basis.shape[1] for basis in self.bases]
+
+    @property
+    def n_bytes(self):
+        """Memory that two copies of all blocks, and two more of one, need."""
+        each = [
+            size * size * (16 if basis.dtype == complex else 8)
+            for size, basis in zip(self.sizes, self.bases, strict=True)
+        ]
+        return 2 * sum(each) + 2 * max(each)
+
+    def elements(self, count):
+        """Return ``count`` spread elements whose cosets (if any) are added up."""
+        return [self.pool[k] for k in spread(len(self.pool), count)]
+
+    def names(self, chosen):
+        """Return all elements that are added up with ``chosen``."""
+        if not self.reduced:
+            return list(chosen)
+        return sorted(g + k * self.step for g in chosen for k in range(4))
+
+    def transforms(self, chosen):
+        """Return T_g as sparse matrices, or None if one is not sparse."""
+        matrices = []
+        for g in chosen:
+            self.budget.need()
+            matrix = transform_matrix(self.system, g)
+            if matrix is None and self.system.pixels <= _DENSE_PIXELS:
+                matrix = dense_transform_matrix(self.system, g)
+            if matrix is None:
+                return None
+            channels = sparse.eye_array(self.system.channels)
+            matrices.append(sparse.kron(channels, matrix, format="csr"))
+        return matrices
+
+    def squares(self, matrix, basis):
+        """Return (A E)ᴴ(A E), Hermitian and full."""
+        rows = (matrix @ basis).tocsr()
+        sparse_cost = _SPARSE_PRICE * np.square(np.diff(rows.indptr), dtype=float).sum()
+        if sparse_cost < rows.shape[0] * float(basis.shape[1]) ** 2:
+            self.budget.need(sparse_cost / _FLOPS)
+            return (rows.conj().T.tocsr() @ rows).toarray(order="F")
+        return self._dense_squares(rows)
+
+    def _dense_squares(self, rows):
+        size = rows.shape[1]
+        is_complex = rows.dtype == complex
+        herk = linalg.blas.zherk if is_complex else linalg.blas.dsyrk
+        square = np.zeros((size, size), dtype=rows.dtype, order="F")
+        step = batch_size(2 * size)
+        for start in range(0, rows.shape[0], step):
+            self.budget.need(min(step, rows.shape[0]) * float(size) ** 2 / _FLOPS)
+            block = np.asfortranarray(rows[start : start + step].toarray())
+            square = herk(
+                1.0,
+                block,
+                beta=1.0,
+                c=square,
+                trans=2 if is_complex else 1,
+                lower=1,
+                overwrite_c=1,
+            )
+            self.budget.tell(
+                f"Gram matrix of size {size}: {start + len(block)} of "
+                f"{rows.shape[0]} rows",
+                every=2,
+            )
+        _mirror(square)
+        return square
+
+    def average(self, square, basis, transforms):
+        """Return mean_g (EᴴT_g E)ᴴ square (EᴴT_g E)."""
+        total = np.zeros_like(square)
+        adjoint = basis.conj().T.tocsr()
+        for number, transform in enumerate(transforms):
+            self.budget.need()
+            t = (adjoint @ transform @ basis).tocsr()
+            left = (t.conj().T.tocsr() @ square).conj().T  # square · t
+            total += t.conj().T.tocsr() @ np.ascontiguousarray(left)
+            self.budget.tell(
+                f"block of size {len(square)}: {number + 1} of {len(transforms)} "
+                "elements",
+                every=2,
+            )
+        total /= len(transforms)
+        total[np.diag_indices(len(total))] = total.diagonal().real
+        return total
+
+
+def _identity(system):
+    return sparse.eye_array(system.n, format="csr")
+
+
+def _quarter_turn(system, x):
+    return torch.rot90(system.images(x), 1, (-2, -1)).flatten(1)
+
+
+def _c4_bases(system):
+    """Return orthonormal bases of the images with R x = iᵏ x, for k = 0, 1, 2."""
+    number = torch.arange(system.n, dtype=torch.float64)[None]
+    turns = [number[0].long().numpy()]
+    for _ in range(3):
+        number = _quarter_turn(system, number)
+        turns.append(number[0].long().numpy())
+    orbit = np.stack(turns)
+    first = orbit.min(0) == orbit[0]
+    fixed = orbit[0] == orbit[1]
+    bases = []
+    for k in range(3):
+        heads = np.flatnonzero(first & ~fixed)
+        phases = np.array([1j ** (k * turn) for turn in range(4)])
+        values = np.repeat(phases[:, None] / 2, len(heads), axis=1)
+        rows, columns = orbit[:, heads], np.tile(np.arange(len(heads)), (4, 1))
+        basis = sparse.coo_array(
+            (values.ravel(), (rows.ravel(), columns.ravel())),
+            shape=(system.n, len(heads)),
+        ).tocsr()
+        if k == 0 and fixed.any():
+            centre = np.flatnonzero(fixed)
+            ones = sparse.coo_array(
+                (np.ones(len(centre)), (centre, np.arange(len(centre)))),
+                shape=(system.n, len(centre)),
+            )
+            basis = sparse.hstack([basis, ones], format="csr")
+        bases.append(basis if k == 1 else basis.real.tocsr())
+    return bases
+
+
+def _mirror(square, step=1024):
+    """Fill the upper triangle of a Hermitian matrix from the lower one."""
+    for start in range(0, len(square), step):
+        stop = start + step
+        block = square[start:stop, start:stop]
+        square[start:stop, start:stop] = np.tril(block) + np.tril(block, -1).conj().T
+        square[start:stop, stop:] = square[stop:, start:stop].conj().T
+
+
+def multiplicity(basis):
+    """Return how often the eigenvalues of a block occur: complex ones twice."""
+    return 2 if basis.dtype == complex else 1
+
+
+def gram_spectrum(system, tol, budget):
+    """Return the spectrum of S, or bounds of it from a subset; None if too large.
+
+    Small blocks: all elements (up to 512) and all eigenvalues. Large blocks: a
+    spread subset G', and Cholesky's factorisation in float64 of S − τ²·λ·I with
+    λ ≥ λ_max shown in the same way. That it succeeds proves σ_min/σ_max ≥ τ up to
+    rounding, for G'; M of the whole group has the rows of G', so its rank is n,
+    too. If it fails, the subset is doubled until it is the whole group.
+    """
+    blocks = Blocks(system, budget)
+    if blocks.n_bytes > _MAX_BYTES:
+        return None
+    small = max(blocks.sizes) <= _FULL_BLOCK
+    count = _MAX_ELEMENTS if small else _FIRST_SUBSET
+    chosen = blocks.elements(count)
+    transforms = blocks.transforms(chosen)
+    if transforms is None:
+        return None
+    matrix = operator_matrix(system, budget)
+    if small:
+        return _full(blocks, matrix, chosen, transforms, tol)
+    return _certified(blocks, matrix, chosen, transforms, tol)
+
+
+def _fields(blocks, chosen):
+    names = blocks.names(chosen)
+    return {
+        "elements": names,
+        "whole_group": len(names) == blocks.system.group.n_elements,
+    }
+
+
+def _full(blocks, matrix, chosen, transforms, tol):
+    values, low = [], []
+    for basis in blocks.bases:
+        S = blocks.average(blocks.squares(matrix, basis), basis, transforms)
+        eigenvalues, vectors = linalg.eigh(S, overwrite_a=True, check_finite=False)
+        values += [eigenvalues] * multiplicity(basis)
+        low += _candidates(eigenvalues, vectors, basis)
+    name = "Gram matrix, all eigenvalues" + (", in C4 blocks" * blocks.reduced)
+    spectrum = from_values(name, np.concatenate(values), tol, **_fields(blocks, chosen))
+    spectrum.directions = _best(low)
+    return spectrum
+
+
+def _candidates(eigenvalues, vectors, basis):
+    pairs = []
+    for k in range(min(_N_DIRECTIONS, len(eigenvalues))):
+        image = basis @ vectors[:, k]
+        for part in (image.real, image.imag):
+            norm = np.linalg.norm(part)
+            if norm > 1e-6:
+                pairs.append((float(eigenvalues[k]), part / norm))
+    return pairs
+
+
+def _best(pairs):
+    pairs = sorted(pairs, key=lambda pair: pair[0])[:_N_DIRECTIONS]
+    return np.array([image for _, image in pairs])
+
+
+def _certified(blocks, matrix, chosen, transforms, tol):
+    squares = [blocks.squares(matrix, basis) for basis in blocks.bases]
+    while True:
+        found = _try_subset(blocks, squares, chosen, transforms, tol)
+        if found.n_below == (0, 0) or len(chosen) in (len(blocks.pool), _MAX_SUBSET):
+            return found
+        blocks.budget.tell(f"{len(chosen)} elements do not certify it: doubled")
+        known = dict(zip(chosen, transforms, strict=True))
+        chosen = blocks.elements(min(2 * len(chosen), _MAX_SUBSET))
+        added = [g for g in chosen if g not in known]
+        known.update(zip(added, blocks.transforms(added), strict=True))
+        transforms = [known[g] for g in chosen]
+
+
+def _try_subset(blocks, squares, chosen, transforms, tol):
+    budget = blocks.budget
+    averages = [
+        blocks.average(square, basis, transforms)
+        for square, basis in zip(squares, blocks.bases, strict=True)
+    ]
+    largest = max(_upper_bound(S, budget) for S in averages)
+    n_below, smallest, low = 0, np.inf, []
+    for basis in blocks.bases:
+        S = averages.pop(0)
+        below, values, vectors = _factor(S, tol**2 * largest, budget)
+        n_below += multiplicity(basis) * below
+        smallest = min(smallest, float(values[0]))
+        low += _candidates(values, vectors, basis)
+        budget.tell(f"block of size {len(S)} factorised: {below} below the tolerance")
+    certified = n_below == 0
+    return Spectrum(
+        method="shifted Cholesky" + (", in C4 blocks" * blocks.reduced),
+        smallest=smallest,
+        largest=largest,
+        lower=tol if certified else 0.0,
+        n_below=(n_below, n_below),
+        n_zero=(0, n_below),
+        directions=_best(low),
+        certificate="Cholesky in float64",
+        **_fields(blocks, chosen),
+    )
+
+
+def _upper_bound(S, budget):
+    """Return λ ≥ λ_max, proved by a factorisation of λ I − S."""
+    budget.need()
+    start = np.ones(len(S), dtype=S.dtype)
+    top = float(
+        eigsh(S, k=1, which="LA", v0=start, tol=_RITZ, return_eigenvectors=False)[0]
+    )
+    top *= 1 + _ALMOST
+    while _cholesky(-S, -top) is None:
+        top *= 1.01
+    return top
+
+
+def _cholesky(S, shift):
+    """Return the factor of S − shift·I, or None if it is not positive definite."""
+    shifted = np.array(S, order="F")
+    shifted[np.diag_indices(len(S))] -= shift
+    try:
+        return linalg.cholesky(
+            shifted, lower=True, overwrite_a=True, check_finite=False
+        )
+    except linalg.LinAlgError:
+        return None
+
+
+def _factor(S, shift, budget):
+    """Return how many eigenvalues lie below ``shift``, and the smallest ones.
+
+    Cholesky's factorisation proves none; else Sylvester's law of inertia counts
+    them from LDLᴴ. The smallest come from inverse iteration with the factor.
+    """
+    budget.need()
+    factor = _cholesky(S, shift)
+    below, sigma = 0, shift
+    if factor is None:
+        below = _inertia(S, shift)
+        sigma = -shift
+        factor = _cholesky(S, sigma)
+    solve = LinearOperator(
+        S.shape,
+        matvec=lambda x: linalg.cho_solve((factor, True), x, check_finite=False),
+        dtype=S.dtype,
+    )
+    count = min(_N_DIRECTIONS, len(S) - 2)
+    start = np.random.default_rng(0).standard_normal(len(S)).astype(S.dtype)
+    values, vectors = eigsh(
+        S, k=count, sigma=sigma, which="LM", OPinv=solve, v0=start, tol=_RITZ
+    )
+    order = np.argsort(values)
+    values = values[order]
+    return below, values, vectors[:, order]
+
+
+def _inertia(S, shift):
+    shifted = np.array(S, order="F")
+    shifted[np.diag_indices(len(S))] -= shift
+    _, d, _ = linalg.ldl(
+        shifted, lower=True, hermitian=True, overwrite_a=True, check_finite=False
+    )
+    diagonal = np.real(np.diag(d)).copy()
+    off = np.diag(d, -1)
+    pairs = np.flatnonzero(np.abs(off) > 0)
+    negative = int((diagonal < 0).sum())
+    for k in pairs:
+        block = d[k : k + 2, k : k + 2]
+        negative -= int((diagonal[k : k + 2] < 0).sum())
+        negative += int((np.linalg.eigvalsh(block) < 0).sum())
+    return negative

@@ -1,0 +1,188 @@
+"""Operator and group together, as linear maps of flat vectors."""
+
+import math
+
+import torch
+
+from ..groups import Group
+from ..operators import ForwardOperator
+from ..utils._arrays import split_channels
+from ..utils._params import check_shape
+
+# Constants of operators are float32: identities hold to about 1e-7 at best.
+_IDENTITY = {torch.float64: 1e-6, torch.float32: 2e-5}
+_MAX_DOT_ERROR = 1e-3
+
+
+class System:
+    """A and T_g on flat vectors, checked to be linear.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+    group : Group
+    image_shape : tuple of int or None
+        Needed where the operator leaves it open; channels, if any, last. Where A
+        acts on all channels alike, so does S: one of them is computed with.
+    generator : torch.Generator
+        Source of random test vectors.
+    dtype : torch.dtype, default=torch.float64
+        Float32 spares operators with a matrix a second one, for cheap checks.
+
+    Attributes
+    ----------
+    n, m : int
+        Pixels times channels, and real measurements that are not always zero,
+        of what is computed with; ``copies`` of it make up an image.
+    """
+
+    def __init__(self, operator, group, image_shape, generator, dtype=torch.float64):
+        self.operator, n_channels = _resolve_operator(operator, image_shape)
+        self.image_shape = tuple(self.operator.image_shape)
+        self.group = _resolve_group(group, self.image_shape)
+        own = self.operator._image_channels
+        if own is not None and n_channels not in (None, own):
+            raise ValueError(
+                f"Got image_shape={image_shape} with {n_channels} channels, but "
+                f"{type(self.operator).__name__} expected {own}."
+            )
+        self.channels = own or 1
+        self.copies = 1 if own is not None else (n_channels or 1)
+        self.pixels = math.prod(self.image_shape)
+        self.n = self.channels * self.pixels
+        self.generator = generator
+        self.dtype = dtype
+        self.identity_tolerance = _IDENTITY[dtype]
+        self._check_maps()
+
+    # ------------------------------------------------------------------ actions
+    def randn(self, k=1):
+        """Return ``k`` Gaussian images as rows."""
+        return torch.randn((k, self.n), generator=self.generator, dtype=self.dtype)
+
+    def images(self, x):
+        """Return rows as tensors (k, channel, *image_shape)."""
+        return x.reshape(-1, self.channels, *self.image_shape)
+
+    @torch.no_grad()
+    def forward(self, x):
+        """Return A x for rows x, without the measurements that are always zero."""
+        return self._raw_forward(x)[:, self.rows]
+
+    def _raw_forward(self, x):
+        return self.operator.forward(self.images(x)).flatten(1)
+
+    @torch.no_grad()
+    def adjoint(self, y):
+        """Return Aᵀ y for rows y of ``m`` measurements."""
+        full = y.new_zeros((len(y), len(self.rows)))
+        full[:, self.rows] = y
+        return self.operator.adjoint(full.reshape(-1, *self._y_shape)).flatten(1)
+
+    def normal(self, x):
+        """Return AᵀA x for rows x."""
+        return self.adjoint(self.forward(x))
+
+    @torch.no_grad()
+    def transform(self, x, g):
+        """Return T_g x for rows x and one element, or one for each row."""
+        return self.group.transform(self.images(x), g).flatten(1)
+
+    def transpose(self, x, g):
+        """Return T_gᵀ x for rows x and one element, or one for each row."""
+        return self.group.adjoint(self.images(x), g).detach().flatten(1)
+
+    # ------------------------------------------------------------------- checks
+    @torch.no_grad()
+    def _check_maps(self):
+        x = self.randn(2)
+        y = self.operator.forward(self.images(x))
+        self._y_shape = tuple(y.shape[1:])
+        # What a Gaussian image measures as exactly zero is zero for all images.
+        self.rows = (y.flatten(1) != 0).any(0)
+        self.m = int(self.rows.sum())
+        if self.m == 0:
+            raise ValueError(
+                f"{self.operator} measures nothing: expected an operator with at least "
+                "one measurement that is not always zero."
+            )
+        g = self.group.n_elements - 1
+        name = type(self.operator).__name__
+        self._check_linear(x, self._raw_forward, f"{name}.forward")
+        action = f"{type(self.group).__name__}.transform"
+        self._check_linear(x, lambda x: self.transform(x, g), action)
+        ax = self.forward(x)
+        noise = torch.randn(ax.shape, generator=self.generator, dtype=self.dtype)
+        for y in (ax, noise):
+            error = abs(float((ax * y).sum() - (x * self.adjoint(y)).sum()))
+            bound = _MAX_DOT_ERROR * float(ax.norm() * y.norm())
+            if not error <= bound:
+                raise ValueError(
+                    f"The adjoint of {name} is not its transpose: ⟨A x, y⟩ and "
+                    f"⟨x, Aᵀ y⟩ differ by {error:.2g}, but expected at most "
+                    f"{bound:.2g}."
+                )
+
+    def _check_linear(self, x, function, name):
+        combined = function(2 * x[:1] - 3 * x[1:])
+        values = function(x)
+        expected = 2 * values[:1] - 3 * values[1:]
+        error = relative_error(combined, expected)
+        if not error <= _MAX_DOT_ERROR:
+            raise ValueError(
+                f"{name} is not linear: its value at 2x − 3z and 2·{name}(x) − "
+                f"3·{name}(z) differ by {error:.2g} of their norm, but expected a "
+                "linear map."
+            )
+
+    def null_space_moves_with(self, g):
+        """Return ‖AᵀA T_g w − T_g AᵀA w‖/‖AᵀA w‖ for a Gaussian w.
+
+        Zero for a unitary T_g means that T_g maps null(A) onto itself.
+        """
+        w = self.randn()
+        left = self.normal(self.transform(w, g))
+        right = self.transform(self.normal(w), g)
+        return float((left - right).norm() / right.norm())
+
+
+def relative_error(actual, expected):
+    """Return ‖actual − expected‖/‖expected‖."""
+    return float((actual - expected).norm() / expected.norm().clamp_min(1e-300))
+
+
+def _resolve_operator(operator, image_shape):
+    if not isinstance(operator, ForwardOperator):
+        raise TypeError(
+            f"Got operator={operator!r}, but expected a ForwardOperator such as "
+            "ParallelBeamCT(n_views=50)."
+        )
+    n_channels = None
+    if image_shape is not None:
+        image_shape = check_shape("image_shape", image_shape)
+        try:
+            image_shape, n_channels = split_channels(
+                image_shape, operator.image_shape, operator._image_n_dims
+            )
+        except ValueError as error:
+            raise ValueError(f"{type(operator).__name__} {error}") from None
+    return operator.resolve(image_shape=image_shape), n_channels
+
+
+def _resolve_group(group, image_shape):
+    if not isinstance(group, Group):
+        raise TypeError(
+            f"Got group={group!r}, but expected a Group such as Rotations(360)."
+        )
+    known = group._image_shape
+    if known is not None and tuple(known) != image_shape:
+        raise ValueError(
+            f"{group} acts on images of shape {tuple(known)}, but the operator's have "
+            f"shape {image_shape}; expected equal shapes."
+        )
+    group = group.resolve(image_shape)
+    if not group.n_elements:
+        raise ValueError(
+            f"{group} has no elements, but expected at least the identity."
+        )
+    return group
