@@ -41,7 +41,7 @@ def test_inverses_that_are_no_transposes_have_to_be_supplied():
     x = torch.ones(1, 1, 4)
     assert torch.equal(Doubling().adjoint(x, 1), 2 * x)
     assert Doubling().generators().tolist() == [1, 2]
-    with pytest.raises(NotImplementedError, match="Doubling is not unitary"):
+    with pytest.raises(NotImplementedError, match="Doubling does not say how to undo"):
         Doubling().inverse_transform(x, 1)
 
 

@@ -48,9 +48,11 @@ def test_training_that_goes_on_is_not_checked_again(recwarn):
     operator, group, _ = FEW
     Y = operator.measure(IMAGES)
     ei = make_ei(operator, group, check_rank=False, warm_start=True).fit(Y)
-    ei.set_params(check_rank="raise").fit(Y)
-    ei.partial_fit(Y)
+    ei.set_params(check_rank="raise").partial_fit(Y)
     assert not recwarn.list
+    # A new fit may have another operator, warm start or not.
+    with pytest.raises(ValueError, match="FAIL_COUNT"):
+        ei.fit(Y)
 
 
 @pytest.mark.parametrize("value", ["always", True, None, 0.5])

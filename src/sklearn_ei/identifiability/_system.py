@@ -6,7 +6,6 @@ import torch
 
 from ..groups import Group
 from ..operators import ForwardOperator
-from ..utils._arrays import split_channels
 from ..utils._params import check_shape
 
 # Constants of operators are float32: identities hold to about 1e-7 at best.
@@ -160,12 +159,7 @@ def _resolve_operator(operator, image_shape):
     n_channels = None
     if image_shape is not None:
         image_shape = check_shape("image_shape", image_shape)
-        try:
-            image_shape, n_channels = split_channels(
-                image_shape, operator.image_shape, operator._image_n_dims
-            )
-        except ValueError as error:
-            raise ValueError(f"{type(operator).__name__} {error}") from None
+        image_shape, n_channels = operator.split_channels(image_shape, "image")
     return operator.resolve(image_shape=image_shape), n_channels
 
 
