@@ -80,6 +80,7 @@ for name, group in {
     ei = EquivariantReconstructor(
         instrument,
         group,
+        alpha=0 if group is None else "auto",
         max_epochs=30,
         batch_size=8,
         width=8,
