@@ -34,9 +34,9 @@ def random_network(seed=1):
     return f
 
 
-def errors_of_sure(noise, f, n=4000, batches=25):
+def errors_of_sure(noise, f, n=4000, batches=60):
     """Return SURE − true error, for batches of independent noise."""
-    operator, A, x = matrix_problem()
+    operator, _, x = matrix_problem()
     clean = operator.forward(x).expand(n, -1, -1)
     generator = make_generator(3)
     term = SURE(operator, noise, seed=4)
@@ -151,3 +151,27 @@ def test_unbiased_under_batch_normalisation():
             errors.append(term(f, x1, y, y) - true)
     errors = torch.stack(errors)
     assert abs(errors.mean()) < 3 * errors.std() / len(errors) ** 0.5
+
+
+@pytest.mark.parametrize("noise", NOISES[1:], ids=lambda n: type(n).__name__)
+def test_the_second_derivative_of_a_parabola_counts(noise):
+    """A symmetric probe would be more than ten standard errors off."""
+    operator = MatrixOperator(torch.eye(N).numpy(), (N,), (N,))
+    clean = torch.linspace(1, 7, N, dtype=torch.float64).expand(400_000, 1, N)
+    y = noise.sample(clean, make_generator(5))
+    term = SURE(operator, noise, seed=6)
+
+    def f(y):
+        return y.square() / 10
+
+    values = [float(term(f, f(y_), y_, y_)) for y_ in y.split(8000)]
+    true = [
+        float((f(y_) - c).square().mean())
+        for y_, c in zip(y.split(8000), clean.split(8000), strict=True)
+    ]
+    errors = torch.tensor(values) - torch.tensor(true)
+    standard_error = errors.std() / len(errors) ** 0.5
+    assert abs(errors.mean()) < 3 * standard_error
+    gain, sigma = noise.gain, getattr(noise, "sigma", 0.0)
+    missed = ((gain**2 * clean[0] + 2 * gain * sigma**2) * 2 / 10).mean()
+    assert missed > 10 * standard_error

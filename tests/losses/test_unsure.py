@@ -50,7 +50,7 @@ def test_the_multiplier_converges_to_the_saddle_point():
     """With zero divergence and quadratic risks, η = N/(Σ 1/variance of y_i)."""
     term, f = train()
     eta = N / (N_SIGNAL / (SIGNAL**2 + SIGMA**2) + (N - N_SIGNAL) / SIGMA**2)
-    assert SIGMA**2 < eta
+    assert eta > SIGMA**2
     assert term.level == pytest.approx(eta**0.5, rel=0.05)
     assert term.level == pytest.approx(SIGMA, rel=0.12)  # an upper estimate
     a, b = f.gains.tolist()
@@ -99,7 +99,7 @@ def test_the_multiplier_is_in_the_checkpoint():
 def test_measurements_that_are_zero_stay_harmless():
     f, term = Gains(), UNSURE(Inpainting(0.0, (N,)))
     y = torch.zeros((2, 1, N), dtype=torch.float64)
-    assert float(term(f, f(y), y, y)) == 0
+    assert term(f, f(y), y, y).item() == 0
 
 
 @pytest.mark.parametrize(("name", "value"), [("step_size", 0), ("momentum", 1.0)])
