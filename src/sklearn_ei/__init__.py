@@ -13,9 +13,11 @@ _SUBMODULES = (
     "losses",
     "metrics",
     "networks",
+    "noise",
     "operators",
 )
 _LAZY = {
+    "DivergenceError": "training",
     "EquivariantReconstructor": "reconstruction",
     "GroupRankReport": "identifiability",
     "GroupRankWarning": "identifiability",
@@ -25,6 +27,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "DivergenceError",
     "EquivariantReconstructor",
     "GroupRankReport",
     "GroupRankWarning",
@@ -38,6 +41,7 @@ __all__ = [
     "losses",
     "metrics",
     "networks",
+    "noise",
     "operators",
 ]
 

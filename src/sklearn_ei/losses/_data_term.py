@@ -1,4 +1,4 @@
-"""The contract of data terms."""
+"""The contract of data terms: what ties f(y) to the data."""
 
 from abc import ABCMeta, abstractmethod
 
@@ -6,17 +6,15 @@ from torch import nn
 
 
 class DataTerm(nn.Module, metaclass=ABCMeta):
-    """Base class of the terms that tie f(y) to the measurements.
+    """Base class of the first term of the objective.
 
-    A subclass has a ``name``, under which the term stands in the history, and
-    supplies :meth:`forward`. What has to survive a checkpoint is a buffer.
+    A subclass has a ``name``, under which its mean appears in ``history_``.
     """
 
-    #: The key in the history.
-    name = "data_term"
+    name = None
 
     def split(self, y):
-        """Return what f reconstructs from, and what it is compared with.
+        """Return what f is called with, and what its result is compared with.
 
         Parameters
         ----------
@@ -26,7 +24,7 @@ class DataTerm(nn.Module, metaclass=ABCMeta):
         Returns
         -------
         y_in, y_target : torch.Tensor
-            Both ``y``, unless the term says otherwise.
+            Both ``y`` itself, unless a term splits or corrupts it.
         """
         return y, y
 
@@ -39,14 +37,14 @@ class DataTerm(nn.Module, metaclass=ABCMeta):
         f : callable
             From measurements to images.
         x1 : torch.Tensor of shape (batch, channel, *image_shape)
-            f(y_in). Gradients flow through it.
+            f(y_in).
         y_in, y_target : torch.Tensor of shape (batch, channel, *measurement_shape)
-            What :meth:`split` returned.
-        truth : torch.Tensor of shape (batch, channel, *image_shape) or None
-            Ground truth, where it is given.
+            From :meth:`split`.
+        truth : torch.Tensor of shape (batch, channel, *image_shape)
+            Ground truth; empty where there is none.
 
         Returns
         -------
-        loss : torch.Tensor, scalar
+        term : torch.Tensor, scalar
             Mean over all elements.
         """

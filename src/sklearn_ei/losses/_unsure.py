@@ -79,6 +79,13 @@ class UNSURE(DataTerm):
         """Standard deviation √η, in the units of y."""
         return float(self.eta) ** 0.5
 
+    def sample(self, y, generator):
+        """Return ``y`` with noise of the present level, as noise models do."""
+        if torch.isnan(self.eta):
+            return y
+        noise = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+        return y + self.level * noise.to(y.device)
+
     @torch.no_grad()
     def _ascend(self, divergence):
         average = self.momentum * self.velocity

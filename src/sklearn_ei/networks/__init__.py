@@ -1,5 +1,6 @@
 """Networks, in pure torch."""
 
+from ._discriminator import PatchDiscriminator
 from ._unet import ResidualUNet
 
-__all__ = ["ResidualUNet"]
+__all__ = ["PatchDiscriminator", "ResidualUNet"]
