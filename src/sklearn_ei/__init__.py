@@ -17,21 +17,27 @@ _SUBMODULES = (
     "operators",
 )
 _LAZY = {
+    "DeepImagePriorReconstructor": "reconstruction",
     "DivergenceError": "training",
     "EquivariantReconstructor": "reconstruction",
     "GroupRankReport": "identifiability",
     "GroupRankWarning": "identifiability",
     "PseudoInverseReconstructor": "reconstruction",
+    "TikhonovReconstructor": "reconstruction",
+    "TotalVariationReconstructor": "reconstruction",
     "check_group_rank": "identifiability",
     "check_range_invariance": "identifiability",
 }
 
 __all__ = [
+    "DeepImagePriorReconstructor",
     "DivergenceError",
     "EquivariantReconstructor",
     "GroupRankReport",
     "GroupRankWarning",
     "PseudoInverseReconstructor",
+    "TikhonovReconstructor",
+    "TotalVariationReconstructor",
     "__version__",
     "check_group_rank",
     "check_range_invariance",
