@@ -1,4 +1,4 @@
-"""Two later ideas beside plain EI: variable splitting, and equivariant splitting.
+"""Later ideas beside plain EI: variable and equivariant splitting, unrolling.
 
     python benchmarks/fast_ei.py ct100_train_128.npz [--only NAME ...]
 
@@ -12,6 +12,7 @@ seconds beside them. What is compared:
 - equivariant splitting (arXiv 2510.00929): f sees some of the views and has to
   explain all, with a network that is averaged over the group: one random element a
   step in training, several in prediction, over several splits.
+- unrolled: two networks in turn with data consistency, for half the epochs.
 """
 
 import argparse
@@ -108,8 +109,19 @@ class EquivariantSplitting(EquivariantReconstructor):
 
     def _reconstruct(self, y):
         term = self.net_.criterion_.data_term
-        images = [super()._reconstruct(term.split(y)[0]) for _ in range(self.n_splits)]
+        f = super()._reconstruct
+        images = [f(term.split(y)[0]) for _ in range(self.n_splits)]
         return torch.stack(images).mean(0)
+
+
+class Unrolled(EquivariantReconstructor):
+    """Two networks, with data consistency after each."""
+
+    def _make_network(self, operator, n_image_channels):
+        return torch.nn.ModuleList(
+            super(Unrolled, self)._make_network(operator, n_image_channels)
+            for _ in range(2)
+        )
 
 
 # name: (class, parameters)
@@ -119,6 +131,8 @@ METHODS = {
     "plain: equivariant splitting": (EquivariantSplitting, {"n_consistency": 0}),
     "default: EI": (EquivariantReconstructor, {}),
     "default: fast EI": (FastEI, {}),
+    "default: EI, half the epochs": (EquivariantReconstructor, {"max_epochs": 0.5}),
+    "default: unrolled EI, half the epochs": (Unrolled, {"max_epochs": 0.5}),
 }
 
 
@@ -138,10 +152,11 @@ def main():
     for name, (method, parameters) in METHODS.items():
         if name in rows if options.only is None else name not in options.only:
             continue
+        epochs = round(options.epochs * parameters.pop("max_epochs", 1))
         estimator = method(
             operator,
             Rotations(360),
-            max_epochs=options.epochs,
+            max_epochs=epochs,
             random_state=0,
             **parameters,
         )

@@ -7,6 +7,9 @@ from torch import nn
 class ReconstructionFunction(nn.Module):
     """f(y) = G(A†y), then steps of data consistency.
 
+    Several networks in a ``ModuleList`` take turns with these steps: an unrolled
+    network.
+
     Parameters
     ----------
     operator : ForwardOperator
@@ -49,9 +52,11 @@ class ReconstructionFunction(nn.Module):
         x = self.operator.pinv(y) if start is None else start
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        with self.precision(x.device.type):
-            x = self.network(x)
-        x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-        for _ in range(self.n_consistency):
-            x = self.operator.refine(x, y)
+        unrolled = isinstance(self.network, nn.ModuleList)
+        for network in self.network if unrolled else (self.network,):
+            with self.precision(x.device.type):
+                x = network(x)
+            x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+            for _ in range(self.n_consistency):
+                x = self.operator.refine(x, y)
         return x
