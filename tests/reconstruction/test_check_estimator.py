@@ -3,7 +3,11 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
+from sklearn_ei import (
+    EquivariantReconstructor,
+    EquivariantReconstructorCV,
+    PseudoInverseReconstructor,
+)
 from sklearn_ei.groups import Shifts
 from sklearn_ei.operators import Inpainting
 
@@ -14,6 +18,7 @@ TINY = {"max_epochs": 2, "width": 2, "depth": 2, "batch_size": 16, "random_state
 @parametrize_with_checks(
     [
         EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY),
+        EquivariantReconstructorCV(Inpainting(0.3), Shifts(), [0.1, 1], **TINY),
         PseudoInverseReconstructor(Inpainting(0.3)),
     ]
 )

@@ -23,11 +23,12 @@ from ..utils._params import check_option
 from ..utils._random import seeded_initialisation, spawn_seeds
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
+from ._uncertainty import UncertaintyMixin
 
 _SCALE_SAMPLES = 64
 
 
-class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
+class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstructor):
     """Base class of estimators that train f = G ∘ A† with skorch.
 
     A subclass has the parameters that :meth:`_check_training_params` names,
