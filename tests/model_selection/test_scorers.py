@@ -271,10 +271,10 @@ def test_halving_and_learning_curve(ei, ct_problem):
         cv=2,
         scoring=held_out_score,
         random_state=0,
-    ).fit(Y, None)
+    ).fit(Y)
     assert search.best_params_["alpha"] in (0.0, 5.0, 20.0)
     _, _, scores = learning_curve(
-        ei, Y, train_sizes=[0.5, 1.0], cv=2, scoring=round_trip_score
+        ei, Y, None, train_sizes=[0.5, 1.0], cv=2, scoring=round_trip_score
     )
     assert scores.shape == (2, 2)
     assert np.isfinite(scores).all()
