@@ -31,7 +31,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     One path over α: half of the epochs with the α in the middle, from there a
     branch of three tenths for each α, and a score of each on samples left out. The
     best one goes on for another half, on all samples. Five values cost 2.1 times
-    the work of a single fit.
+    the samples · epochs of a single fit.
 
     Parameters
     ----------
