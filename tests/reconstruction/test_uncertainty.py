@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy.stats import spearmanr
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -11,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ei import ConformalReconstructor, EquivariantReconstructor
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, MatrixOperator
 
 TINY = {"max_epochs": 2, "width": 2, "depth": 2, "random_state": 0}
@@ -58,11 +58,13 @@ def test_known_pixels_are_certain_without_noise_and_noisy_with_it():
     _, std = ei.predict(Y, return_std=True, noise=0.1, n_bootstrap=256)
     np.testing.assert_allclose(std[known].mean(), 0.1, rtol=0.03)
 
-    def noise(y, generator):
-        return y + 0.1 * torch.randn(y.shape, generator=generator)
-
-    function = ei.predict(Y, True, noise=noise, n_bootstrap=256)[1]
-    np.testing.assert_array_equal(function, std)
+    model = GaussianNoise(0.1)
+    np.testing.assert_array_equal(
+        ei.predict(Y, True, noise=model, n_bootstrap=256)[1], std
+    )
+    # By default the noise of the estimator itself.
+    ei.noise_ = model
+    np.testing.assert_array_equal(ei.predict(Y, True, n_bootstrap=256)[1], std)
 
 
 def test_intervals_without_calibration(trained, learning_problem):
