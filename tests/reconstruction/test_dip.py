@@ -185,7 +185,7 @@ def test_precision():
     reduced = tiny(precision="bfloat16").fit_predict(Y_GOOD)
     assert not np.array_equal(images, reduced)
     # Single pixels of a few iterations may differ; the images do not.
-    assert np.abs(reduced - images).mean() < 0.1 * np.abs(images).mean()
+    assert np.corrcoef(reduced.ravel(), images.ravel())[0, 1] > 0.9
 
 
 def test_verbose(capsys):

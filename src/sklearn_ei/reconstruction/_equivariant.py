@@ -100,6 +100,18 @@ class EquivariantReconstructor(LearnedReconstructor):
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the previous call. All other
         parameters may change, but those of the network.
+    checkpoint : str, path-like or None, default=None
+        File in which ``fit`` keeps everything that the rest of its training
+        depends on, written after every epoch. A fit that finds the checkpoint of
+        the same training there goes on from it, to the same result bit by bit;
+        one that finds that of another training is refused.
+    early_stopping : bool, default=False
+        Whether to leave samples out, score f on them after every epoch (as
+        :meth:`score` does) and keep the weights with the best score.
+    validation_fraction : float, default=0.1
+        Share of the samples left out for ``early_stopping``.
+    n_iter_no_change : int, default=10
+        Epochs without a better score after which ``early_stopping`` ends a fit.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, order of samples and drawn group elements.
         Pass an int for reproducible results.
@@ -125,6 +137,8 @@ class EquivariantReconstructor(LearnedReconstructor):
         One entry an epoch, with the mean of every loss term.
     n_iter_ : int
         Epochs trained.
+    best_validation_score_ : float
+        Of the weights kept; only with ``early_stopping``.
     scale_ : float
         Root mean square of A†y in the training data. f works on y / scale_,
         so that units do not matter.
@@ -195,6 +209,10 @@ class EquivariantReconstructor(LearnedReconstructor):
         device="auto",
         precision="auto",
         warm_start=False,
+        checkpoint=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -221,6 +239,10 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.device = device
         self.precision = precision
         self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

@@ -4,22 +4,27 @@ import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 from sklearn.utils import check_scalar
 from skorch.history import History
 
 from ..training import (
+    BestWeights,
+    Checkpoint,
     EpochTasks,
     ReconstructionFunction,
     ReconstructionNet,
+    StopWhenExhausted,
     WarmUpCosine,
     check_callbacks,
+    fingerprint,
 )
 from ..utils._arrays import array_to_tensor
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
 from ..utils._device import resolve_device, resolve_precision
-from ..utils._params import check_option
+from ..utils._params import check_option, check_path
 from ..utils._random import spawn_seeds
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
@@ -27,6 +32,15 @@ from ._network import check_network, make_network
 from ._uncertainty import UncertaintyMixin
 
 _SCALE_SAMPLES = 64
+# Parameters that may change between a checkpoint and the fit that goes on from it.
+_NOT_OF_THE_TRAINING = (
+    "callbacks",
+    "check_rank",
+    "checkpoint",
+    "device",
+    "verbose",
+    "warm_start",
+)
 _CACHE_BYTES = 2**30  # A†y of the training set is kept up to this size
 
 
@@ -66,6 +80,17 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         check_option("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         check_network(self.network)
         check_callbacks(self.callbacks)
+        check_path("checkpoint", self.checkpoint)
+        if self.early_stopping:
+            check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
+            check_scalar(
+                self.validation_fraction,
+                "validation_fraction",
+                Real,
+                min_val=0,
+                max_val=1,
+                include_boundaries="neither",
+            )
 
     def _fit_epochs(self, Y, truth, *, goes_on, incremental):
         """Check everything, then train: all epochs, or one if ``incremental``.
@@ -75,12 +100,21 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         """
         # Calls of partial_fit share one net, and so the optimizer's moments.
         same_net = incremental and getattr(self, "_incremental", False)
-        dataset, network = self._prepare(
+        if goes_on and not incremental and self.checkpoint is not None:
+            raise ValueError(
+                f"Got checkpoint={self.checkpoint!r} with warm_start=True on a fitted "
+                "estimator, but expected one of them: a checkpoint belongs to one fit "
+                "from its start."
+            )
+        seeds = self._draw_seeds()
+        dataset, network, valid = self._prepare(
             Y,
             truth,
+            seeds,
             goes_on=goes_on,
             reset=not (goes_on and incremental),
             same_net=same_net,
+            splits=self.early_stopping and not incremental,
         )
         n_epochs = 1 if incremental else self.max_epochs
         context = open_callback_context(self, n_epochs)
@@ -93,10 +127,16 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 schedule = WarmUpCosine(n_epochs * -(-len(dataset) // self.batch_size))
             if goes_on:
                 earlier = self.net_.history
-            self.net_ = self._make_net(network, schedule)
+            self.net_ = self._make_net(network, schedule, seeds)
             self._incremental = incremental
+        best = checkpoint = None
+        if valid is not None:
+            best = BestWeights(lambda: self.score(*valid), self.n_iter_no_change)
+            best.initialize()
+        if self.checkpoint is not None and not incremental:
+            checkpoint = Checkpoint(self.checkpoint, self._fingerprint(dataset), best)
         try:
-            self._train(dataset, n_epochs, context)
+            self._train(dataset, n_epochs, context, best, checkpoint)
         finally:
             # A fit that fails keeps the epochs that went well. Callbacks of skorch
             # count from the length of the history, so that what earlier fits
@@ -106,13 +146,30 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 epoch["epoch"] = number
             self.history_ = self.net_.history
             self.n_iter_ = len(self.history_)
+            if best is not None and best.best_state_ is not None:
+                self.net_.module_.load_state_dict(best.best_state_)
+                self.best_validation_score_ = best.best_score_
             self.net_.module_.eval()
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         return self
 
-    def _prepare(self, Y, truth, *, goes_on, reset, same_net):
-        """Check all, set fitted attributes, return the data and a new network."""
+    def _fingerprint(self, dataset):
+        """Return what tells this training from another one, for its checkpoint."""
+        parameters = self.get_params(deep=False)
+        for name in _NOT_OF_THE_TRAINING:
+            parameters.pop(name, None)
+        if not isinstance(self.random_state, Integral):
+            # The checkpoint has the seeds that were drawn.
+            parameters.pop("random_state")
+        return fingerprint(parameters, {"Y": dataset.Y, "y": dataset.truth})
+
+    def _prepare(self, Y, truth, seeds, *, goes_on, reset, same_net, splits):
+        """Check all, set fitted attributes; return data, network, validation data.
+
+        The network is None where the trained one goes on, validation data where no
+        samples are split off.
+        """
         self._check_training_params()
         device = resolve_device(self.device)
         checked = check_measurements(self, Y, reset=reset)
@@ -126,8 +183,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             channels = () if n_image_channels is None else (n_image_channels,)
             shape = (*operator.image_shape, *channels)
             name = type(self).__name__
-            truth = check_images(truth, len(checked), shape, name, missing_ok=True)
-            truth = array_to_tensor(truth, n_image_channels is not None)
+            truths = check_images(truth, len(checked), shape, name, missing_ok=True)
+            truth = array_to_tensor(truths, n_image_channels is not None)
         y = array_to_tensor(checked, n_channels is not None)
         precision = resolve_precision(self.precision, device, len(operator.image_shape))
         network = None
@@ -135,8 +192,10 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             self._check_same_network(operator, n_image_channels)
         elif reset:
             model["scale_"] = _root_mean_square(operator, y)
-            network = self._make_network(operator, n_image_channels)
+            network = self._make_network(operator, n_image_channels, seeds[0])
         model.update(self._resolve_data(operator, y, truth, known))
+
+        train, valid = self._split(len(y), seeds[5]) if splits else (None, None)
 
         # Nothing is refused from here on.
         if reset:
@@ -146,10 +205,27 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 setattr(self, name, value)
             self.device_ = device
             self.precision_ = precision
+        if splits:
+            known = None if truth is None else np.asarray(truths)[valid]
+            valid = checked[valid], known
+            y, truth = y[train], None if truth is None else truth[train]
         y = y / self.scale_
         truth = None if truth is None else (truth / self.scale_).to(device)
         start = _pseudo_inverse(operator, y, device)
-        return BatchedDataset(y.to(device), truth, start), network
+        return BatchedDataset(y.to(device), truth, start), network, valid
+
+    def _split(self, n_samples, seed):
+        """Return the numbers of samples to train on, and to stop early by."""
+        n_valid = max(1, round(self.validation_fraction * n_samples))
+        if n_valid >= n_samples:
+            raise ValueError(
+                f"Got {n_samples} sample(s) (n_samples = {n_samples}) with "
+                "early_stopping=True, but expected enough to leave some for training."
+            )
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            seed = 0  # whoever goes on has to find the same samples
+        order = np.random.default_rng(seed).permutation(n_samples)
+        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
     def _resolve_data(self, operator, y, truth, known):
         """Return further fitted attributes that follow from the data as tensors."""
@@ -174,23 +250,23 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             "n_spatial_dims": len(operator.image_shape),
         }
 
-    def _seeds(self):
-        """Seeds of weights, order, elements, the data term's own, and the critic."""
-        return spawn_seeds(self.random_state, 5)
+    def _draw_seeds(self):
+        """Seeds of weights, order, elements, data term, critic, validation split."""
+        return spawn_seeds(self.random_state, 6)
 
-    def _make_network(self, operator, n_image_channels):
+    def _make_network(self, operator, n_image_channels, seed=0):
         return make_network(
             self.network,
             n_image_channels or 1,
             operator.image_shape,
             width=self.width,
             depth=self.depth,
-            seed=self._seeds()[0],
+            seed=seed,
         )
 
-    def _make_net(self, network, schedule):
+    def _make_net(self, network, schedule=None, seeds=None):
         """Return the net of a new network, or of the trained one for None."""
-        _, order, elements, own, critic = self._seeds()
+        _, order, elements, own, critic, _ = seeds or self._draw_seeds()
         if network is None:
             network = self.net_.module_.network
         else:
@@ -224,16 +300,26 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             callbacks=callbacks,
         ).initialize()
 
-    def _train(self, dataset, n_epochs, context):
+    def _train(self, dataset, n_epochs, context, best, checkpoint):
         net = self.net_
-        if context is not None:
-            tasks = EpochTasks(self, context).initialize()
-            net.callbacks_.append(("epoch_tasks", tasks))
+        tasks = [] if context is None else [EpochTasks(self, context).initialize()]
+        # In this order: a checkpoint holds the score of its epoch, and whoever ends
+        # training comes last.
+        watchers = [best, checkpoint, *tasks]
+        if best is not None:
+            watchers.append(StopWhenExhausted(best))
+        watchers = [(type(w).__name__, w) for w in watchers if w is not None]
+        done, complete = 0, False
+        if checkpoint is not None:
+            complete = checkpoint.load(net)
+            done = len(net.history)
+        if complete:
+            return
+        net.callbacks_ += watchers
         try:
-            net.partial_fit(dataset, y=None, epochs=n_epochs)
+            net.partial_fit(dataset, y=None, epochs=max(0, n_epochs - done))
         finally:
-            if context is not None:
-                net.callbacks_.pop()
+            net.callbacks_ = [pair for pair in net.callbacks_ if pair not in watchers]
         if net.interrupted_:
             warnings.warn(
                 f"Training was interrupted; {type(self).__name__} keeps the state "
@@ -241,6 +327,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 UserWarning,
                 stacklevel=5,
             )
+        elif checkpoint is not None:
+            checkpoint.write(net, complete=True)
 
     def _reconstruct(self, y):
         scaled = y.to(self.device_) / self.scale_

@@ -44,6 +44,7 @@ class ReconstructionNet(NeuralNet):
     def initialize(self):
         """Initialise the net."""
         self.interrupted_ = False
+        self.first_loss_ = None
         return super().initialize()
 
     def initialize_module(self):
@@ -162,13 +163,9 @@ class ReconstructionNet(NeuralNet):
         """Write the losses of an epoch into the history, unless it diverged."""
         history = self.history
         names = [f"{prefix}_loss", *self.criterion_.term_names]
-        check_epoch(
-            len(history),
-            names,
-            rows,
-            history[0]["batches"][0].get(names[0], rows[0][0]),
-            f"lr={self.lr:g}",
-        )
+        if self.first_loss_ is None:
+            self.first_loss_ = rows[0][0]
+        check_epoch(len(history), names, rows, self.first_loss_, f"lr={self.lr:g}")
         for record, size, row in zip(history[-1]["batches"], sizes, rows, strict=True):
             record.update(zip(names, row, strict=True))
             record[f"{prefix}_batch_size"] = size
@@ -191,12 +188,14 @@ class ReconstructionNet(NeuralNet):
         Returns
         -------
         state : dict
-            State dictionaries by the name of the part, and the schedule's step;
-            tensors are shared with the net.
+            State dictionaries by the name of the part, the schedule's step and the
+            first loss; tensors are shared with the net.
         """
         state = {name: getattr(self, name).state_dict() for name in self._stateful}
         schedule = dict(self.callbacks_).get("lr_schedule")
-        return {**state, "step": 0 if schedule is None else schedule.step_}
+        state["step"] = 0 if schedule is None else schedule.step_
+        state["first_loss"] = self.first_loss_
+        return state
 
     def load_training_state(self, state):
         """Go to a state returned by :meth:`training_state`."""
@@ -205,3 +204,4 @@ class ReconstructionNet(NeuralNet):
         schedule = dict(self.callbacks_).get("lr_schedule")
         if schedule is not None:
             schedule.step_ = state["step"]
+        self.first_loss_ = state["first_loss"]

@@ -1,5 +1,6 @@
 """Checks of constructor parameters beyond ``sklearn.utils.check_scalar``."""
 
+import os
 import re
 from numbers import Integral, Real
 
@@ -12,6 +13,12 @@ def check_option(name, value, options):
             f"{', '.join(map(repr, options))}."
         )
     return value
+
+
+def check_path(name, path):
+    """Refuse a file name that is neither a string, a path nor None."""
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Got {name}={path!r}, but expected a path, or None.")
 
 
 def check_shape(name, shape, n_dims=None):

@@ -1,0 +1,200 @@
+"""A training that survives being killed."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import sparse
+from skorch.callbacks import Callback
+from skorch.history import History
+from torch import nn
+
+from ..utils._tensor_file import ModelFileError, read_file, write_file
+
+_KIND = "checkpoint"
+
+
+class Checkpoint(Callback):
+    """Write everything that the rest of a training depends on, after every epoch.
+
+    One file: weights, optimizers, schedule, random streams, history, and what the
+    best weights were. It is written under a temporary name, synced and renamed:
+    at any moment the file is a whole checkpoint, the new one or the one before.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    fingerprint : dict of str to str
+        What the training is of, from :func:`fingerprint`.
+    best : BestWeights or None, default=None
+        Part of the state, if there is one.
+    """
+
+    def __init__(self, path, fingerprint, best=None):
+        self.path = Path(path)
+        self.fingerprint = fingerprint
+        self.best = best
+
+    def load(self, net):
+        """Go to the state in the file, if there is one.
+
+        Parameters
+        ----------
+        net : ReconstructionNet
+            Initialised; its state and history are set.
+
+        Returns
+        -------
+        complete : bool
+            Whether that training was over.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a checkpoint, is damaged, or belongs to another
+            training: the message says what differs.
+        """
+        if not self.path.exists():
+            return False
+        document, tensors = read_file(self.path)
+        if document.get("kind") != _KIND:
+            raise ModelFileError(
+                f"{str(self.path)!r} is no checkpoint; expected one, or a path at "
+                "which there is no file."
+            )
+        theirs = document.get("fingerprint")
+        theirs = theirs if isinstance(theirs, dict) else {}
+        names = sorted(self.fingerprint.keys() | theirs.keys())
+        changed = [n for n in names if self.fingerprint.get(n) != theirs.get(n)]
+        if changed:
+            raise ValueError(
+                f"{str(self.path)!r} is the checkpoint of another training, which "
+                f"differs in {', '.join(changed)}; expected the same data and "
+                "parameters to go on, or another path to start anew."
+            )
+        try:
+            state = _unpack(document["state"], tensors)
+            net.load_training_state(state["net"])
+            if self.best is not None:
+                self.best.load_state_dict(state["best"])
+            net.history_ = History(
+                {**epoch, "batches": []} for epoch in state["history"]
+            )
+            return bool(document["complete"])
+        except Exception as error:  # what a damaged state makes torch raise
+            raise ModelFileError(
+                f"{str(self.path)!r} does not hold the state of such a training: "
+                f"{type(error).__name__}."
+            ) from error
+
+    def write(self, net, *, complete):
+        """Write the state of a net; an ``OSError`` leaves the file as it was."""
+        state = {
+            "net": net.training_state(),
+            "best": None if self.best is None else self.best.state_dict(),
+            "history": [
+                {name: value for name, value in epoch.items() if name != "batches"}
+                for epoch in net.history
+            ],
+        }
+        tensors = {}
+        document = {
+            "kind": _KIND,
+            "complete": complete,
+            "fingerprint": self.fingerprint,
+            "state": _pack(state, tensors),
+        }
+        write_file(self.path, document, tensors)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write the state after this epoch."""
+        self.write(net, complete=False)
+
+
+def fingerprint(parameters, data):
+    """Return what tells one training from another, as hexadecimal digests.
+
+    Parameters
+    ----------
+    parameters : dict of str to object
+        Numbers, strings, arrays, estimators, modules and functions with a name.
+    data : dict of str to torch.Tensor or None
+        What is trained on.
+
+    Returns
+    -------
+    fingerprint : dict of str to str
+        One digest for every name.
+    """
+    digests = {}
+    for name, value in {**parameters, **data}.items():
+        sha = hashlib.sha256()
+        _digest(value, sha.update)
+        digests[name] = sha.hexdigest()[:32]
+    return digests
+
+
+def _digest(value, update):
+    """Feed the content of a value into a hash."""
+    update(f"{type(value).__qualname__}:".encode())
+    if isinstance(value, torch.Tensor):
+        _digest(value.detach().cpu().numpy(), update)
+    elif sparse.issparse(value):
+        for part in (value.tocoo().row, value.tocoo().col, value.data):
+            _digest(part, update)
+    elif isinstance(value, np.ndarray):
+        update(f"{value.dtype}{value.shape}".encode())
+        for part in value if value.ndim > 1 else (value,):
+            update(np.ascontiguousarray(part).view(np.uint8).data)
+    elif isinstance(value, nn.Module):
+        _digest(dict(value.state_dict()), update)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            update(f"{key}=".encode())
+            _digest(item, update)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _digest(item, update)
+    elif hasattr(value, "get_params"):
+        _digest(value.get_params(deep=False), update)
+    elif callable(value):
+        name = getattr(value, "__qualname__", type(value).__qualname__)
+        update(f"{value.__module__}.{name}".encode())
+    else:
+        update(repr(value).encode())
+
+
+def _pack(value, tensors):
+    """Return JSON for nested dictionaries and lists; tensors go beside it."""
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        # Keys of an optimizer's state are integers.
+        return {"dict": [[key, _pack(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_pack(item, tensors) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    json.dumps(value)  # anything else is a mistake of ours
+    return value
+
+
+def _unpack(value, tensors):
+    if isinstance(value, list):
+        return [_unpack(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "float":
+        return float(content)
+    return {key: _unpack(item, tensors) for key, item in content}
