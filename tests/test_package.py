@@ -17,6 +17,7 @@ FLOORS = [
     {"training"},
     {"metrics", "datasets"},
     {"reconstruction"},
+    {"persistence"},
     {"demo"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
@@ -95,6 +96,7 @@ def test_every_public_name_exists_and_is_documented():
         "identifiability",
         "datasets",
         "reconstruction",
+        "persistence",
     ],
 )
 def test_public_classes_and_functions_document_their_parameters(room):

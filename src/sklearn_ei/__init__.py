@@ -14,31 +14,41 @@ _SUBMODULES = (
     "metrics",
     "networks",
     "operators",
+    "persistence",
 )
 _LAZY = {
     "EquivariantReconstructor": "reconstruction",
     "GroupRankReport": "identifiability",
     "GroupRankWarning": "identifiability",
+    "ModelFileError": "persistence",
     "PseudoInverseReconstructor": "reconstruction",
     "check_group_rank": "identifiability",
     "check_range_invariance": "identifiability",
+    "export_onnx": "persistence",
+    "load": "persistence",
+    "save": "persistence",
 }
 
 __all__ = [
     "EquivariantReconstructor",
     "GroupRankReport",
     "GroupRankWarning",
+    "ModelFileError",
     "PseudoInverseReconstructor",
     "__version__",
     "check_group_rank",
     "check_range_invariance",
     "datasets",
+    "export_onnx",
     "groups",
     "identifiability",
+    "load",
     "losses",
     "metrics",
     "networks",
     "operators",
+    "persistence",
+    "save",
 ]
 
 

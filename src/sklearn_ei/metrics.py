@@ -2,14 +2,16 @@
 
 import numpy as np
 
+from .utils._validation import check_stack
+
 
 def _check_pair(x_true, x_pred):
-    x_true = np.asarray(x_true, dtype=np.float64)
-    x_pred = np.asarray(x_pred, dtype=np.float64)
-    if x_true.shape != x_pred.shape or x_true.ndim < 2 or len(x_true) == 0:
+    x_true = check_stack(x_true, "x_true", "images", dtype=np.float64)
+    x_pred = check_stack(x_pred, "x_pred", "images", dtype=np.float64)
+    if x_true.shape != x_pred.shape:
         raise ValueError(
             f"Got x_true of shape {x_true.shape} and x_pred of shape {x_pred.shape}, "
-            "but expected two equal, non-empty stacks (n_samples, *image_shape)."
+            "but expected two stacks of equal shape (n_samples, *image_shape)."
         )
     return x_true, x_pred
 
@@ -48,8 +50,9 @@ def psnr(x_true, x_pred, *, per_image=False):
     axes = tuple(range(1, x_true.ndim))
     peak = np.abs(x_true).max(axis=axes)
     error = np.sqrt(np.square(x_true - x_pred).mean(axis=axes))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         scores = 20 * (np.log10(peak) - np.log10(error))
+    scores[error == 0] = np.inf  # also where both images are zero
     return scores if per_image else float(scores.mean())
 
 
