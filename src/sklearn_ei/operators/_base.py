@@ -7,6 +7,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 from ..utils._arrays import array_to_tensor, split_channels, tensor_to_array
+from ..utils._params import brief
 from ..utils._random import make_generator
 from ..utils._validation import check_stack
 
@@ -133,6 +134,9 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
                 self.image_shape, self.measurement_shape
             )
         return self.__dict__["_built"]
+
+    def __str__(self):
+        return brief(self, 200)  # messages are one line
 
     def __setattr__(self, name, value):
         # A changed parameter is a different operator: forget what was built.

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ..groups import Group
 from ..operators import ODLOperator
+from ..utils._params import brief
 from ._registry import known_objects, known_references
 
 _MAX_DEPTH = 50
@@ -44,7 +45,7 @@ class Encoder:
             if encoded is not None:
                 return encoded
         raise TypeError(
-            f"Got {where}={_brief(value)} of type {type(value).__name__}, which cannot "
+            f"Got {where}={brief(value)} of type {type(value).__name__}, which cannot "
             "be saved without pickle; expected numbers, strings, arrays, or objects "
             "that get_params describes, so set it to something else before saving."
         )
@@ -54,7 +55,7 @@ class Encoder:
             return bool(value)
         if isinstance(value, Integral):
             if abs(int(value)) > 2**63:
-                raise ValueError(f"Got {where}={_brief(value)}, but expected 64 bits.")
+                raise ValueError(f"Got {where}={brief(value)}, but expected 64 bits.")
             return int(value)
         if isinstance(value, Real):
             value = float(value)
@@ -62,7 +63,7 @@ class Encoder:
         return None
 
     def _container(self, value, where, depth):
-        if type(value) in (list, tuple):
+        if type(value) in (list, tuple, range):
             items = [
                 self.value(item, f"{where}[{index}]", depth)
                 for index, item in enumerate(value)
@@ -131,7 +132,7 @@ class Encoder:
         return name
 
     def _object(self, value, where, depth):
-        if isinstance(value, type) or inspect.isfunction(value):
+        if isinstance(value, type) or inspect.isroutine(value):
             return self._reference(value)
         described = hasattr(value, "get_params")
         is_module = isinstance(value, torch.nn.Module)
@@ -156,10 +157,8 @@ class Encoder:
         name = value.__name__
         if name == "<lambda>":
             return None
-        for known in (known_references(), known_objects()):
-            if known.get(name) is value:
-                return {"reference": name}
-        return {"custom_reference": name}
+        known = known_references().get(name) is value
+        return {"reference" if known else "custom_reference": name}
 
     def state(self, module, prefix):
         """Store a module's state and return the names of its tensors, by key."""
@@ -172,11 +171,3 @@ class Encoder:
         return {
             key: self.tensor(value, f"{prefix}.{key}") for key, value in state.items()
         }
-
-
-def _brief(value):
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:
-        text = "<...>"
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -12,6 +12,7 @@ from ..operators import ForwardOperator
 from ..reconstruction import BaseReconstructor
 from ..reconstruction._learned import LearnedReconstructor
 from ..utils._device import resolve_device
+from ..utils._params import brief
 from ._decode import Decoder, _expect
 from ._encode import Encoder
 from ._format import ModelFileError, read_file, write_file
@@ -155,7 +156,7 @@ def load(path, custom_objects=None, *, device=None):
     )
     if not named:
         raise TypeError(
-            f"Got custom_objects={custom_objects!r:.80}, but expected a dictionary of "
+            f"Got custom_objects={brief(custom_objects)}, but expected a dictionary of "
             'names and classes, such as {"MyOperator": MyOperator}.'
         )
     if device is not None:

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..metrics import psnr
 from ..operators import ForwardOperator
 from ..utils._arrays import array_to_tensor, tensor_to_array
+from ..utils._params import brief
 from ..utils._validation import (
     check_images,
     check_measurements,
@@ -42,8 +43,8 @@ class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         operator = self.operator
         if not isinstance(operator, ForwardOperator):
             raise TypeError(
-                f"Got operator={operator!r}, but expected a ForwardOperator such as "
-                "ParallelBeamCT(n_views=50)."
+                f"Got operator={brief(operator)}, but expected a ForwardOperator such "
+                "as ParallelBeamCT(n_views=50)."
             )
         spatial, n_channels = operator.split_channels(Y.shape[1:], "measurement")
         n_image_channels = operator.channels_of_images(n_channels)
@@ -159,8 +160,10 @@ class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         for sample in Y:
             y = array_to_tensor(sample[np.newaxis], self._n_channels is not None)
             returned = remeasure(y)
-            error += float((returned - y.to(returned.device)).square().mean())
-            norm += float(y.square().mean())
+            # In float64: squares of what float32 holds can exceed it.
+            residual = (returned - y.to(returned.device)).double()
+            error += float(residual.square().mean())
+            norm += float(y.double().square().mean())
         return -error / norm if norm > 0 else 0.0
 
     def __sklearn_tags__(self):

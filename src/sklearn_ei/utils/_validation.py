@@ -192,7 +192,7 @@ def record_features(estimator, Y, checked=None, *, reset=True):
     With ``reset=False`` compare them with those seen in ``fit``.
     """
     if not hasattr(Y, "columns"):  # a data frame has names; others are arrays by now
-        Y = np.asarray(Y) if checked is None else checked
+        Y = _as_array(Y, "Y", "measurements") if checked is None else checked
     validate_data(estimator, X=Y, reset=reset, skip_check_array=True)
 
 
