@@ -117,9 +117,7 @@ def _methods(operator, options, supervised):
         random_state=options.seed,
     )
     methods = {
-        "A†y (FBP)": PseudoInverseReconstructor(
-            clone(operator).set_params(n_refinements=0)
-        ),
+        "A†y (FBP)": PseudoInverseReconstructor(operator),
         "measurement consistency": clone(ei).set_params(alpha=0),
         "equivariant imaging": ei,
     }

@@ -4,8 +4,15 @@ import pytest
 import torch
 
 from sklearn_ei.groups import Rotations, Shifts
-from sklearn_ei.losses import EquivariantObjective
-from sklearn_ei.networks import ResidualUNet
+from sklearn_ei.losses import (
+    EquivariantObjective,
+    MeasurementConsistency,
+    SemiSupervisedError,
+    SupervisedError,
+    check_distance,
+    critic_error,
+)
+from sklearn_ei.networks import PatchDiscriminator, ResidualUNet
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 from sklearn_ei.training import ReconstructionFunction
 
@@ -42,9 +49,14 @@ def test_loss_and_gradient_equal_algorithm_1(problem, n_transforms):
     y = operator.forward(x)
 
     objective = EquivariantObjective(
-        operator, group, alpha, n_transforms=n_transforms, seed=3
+        MeasurementConsistency(operator),
+        operator,
+        group,
+        alpha,
+        n_transforms=n_transforms,
+        seed=3,
     )
-    loss, (consistency, equivariance) = objective(f, f(y), y, None)
+    loss, (consistency, equivariance), *_ = objective(f, y)
     gradient = torch.autograd.grad(loss, list(f.network.parameters()))
 
     # Dense matrices in place of the operator and of every T_g that was drawn.
@@ -73,25 +85,137 @@ def test_loss_and_gradient_equal_algorithm_1(problem, n_transforms):
     assert any(float(g.abs().max()) > 1e-3 for g in gradient)
 
 
+def problem(name="ct", size=2):
+    operator, group = PROBLEMS[name]
+    shape = operator.image_shape
+    x = torch.rand((size, 1, *shape), dtype=torch.float64)
+    return operator, group.resolve(shape), x, operator.forward(x)
+
+
+def gradient_of(loss, f):
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, f.parameters())])
+
+
 def test_alpha_zero_is_measurement_consistency_alone():
-    operator, _ = PROBLEMS["ct"]
+    operator, _, _, y = problem()
     f = random_function(operator)
-    y = operator.forward(torch.rand((2, 1, 12, 12), dtype=torch.float64))
-    x1 = f(y)
-    loss, terms = EquivariantObjective(operator, None, 0.0)(f, x1, y, None)
-    assert len(terms) == 1
-    torch.testing.assert_close(loss, ((operator.forward(x1) - y) ** 2).mean())
+    objective = EquivariantObjective(
+        MeasurementConsistency(operator), operator, None, 0.0
+    )
+    evaluation = objective(f, y)
+    assert len(evaluation.terms) == 1
+    assert evaluation.x2 is None
+    torch.testing.assert_close(
+        evaluation.loss, ((operator.forward(f(y)) - y) ** 2).mean()
+    )
 
 
 def test_supervised_compares_with_ground_truth():
-    operator, _ = PROBLEMS["ct"]
+    operator, _, x, y = problem()
     f = random_function(operator)
-    x = torch.rand((2, 1, 12, 12), dtype=torch.float64)
-    x1 = f(operator.forward(x))
-    objective = EquivariantObjective(operator, None, 0.0, supervised=True)
-    loss, _ = objective(f, x1, operator.forward(x), x)
-    torch.testing.assert_close(loss, ((x1 - x) ** 2).mean())
+    objective = EquivariantObjective(SupervisedError(), operator, None, 0.0)
+    torch.testing.assert_close(objective(f, y, x).loss, ((f(y) - x) ** 2).mean())
     assert objective.term_names == ("supervised_error",)
+
+
+def test_supervised_with_equivariance_adds_both_terms():
+    operator, group, x, y = problem()
+    f = random_function(operator)
+    loss, (supervised, equivariance), _, x2 = EquivariantObjective(
+        SupervisedError(), operator, group, 0.3
+    )(f, y, x)
+    torch.testing.assert_close(supervised, ((f(y) - x) ** 2).mean())
+    torch.testing.assert_close(
+        equivariance, ((f(operator.forward(x2)) - x2) ** 2).mean()
+    )
+    torch.testing.assert_close(loss, supervised + 0.3 * equivariance)
+
+
+def test_samples_without_ground_truth_are_compared_with_their_measurements():
+    operator, _, x, y = problem(size=4)
+    f = random_function(operator).eval()
+    partial = x.clone()
+    partial[1:] = torch.nan
+    weight = 0.7
+    term = SemiSupervisedError(operator, weight)
+    loss = term(f, f(y), y, y, partial)
+    x1 = f(y)
+    expected = ((x1[0] - x[0]) ** 2).mean() / 4
+    expected = expected + weight * 0.75 * ((operator.forward(x1) - y)[1:] ** 2).mean()
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient_of(loss, f), gradient_of(expected, f))
+
+
+def test_adversarial_loss_and_both_gradients_equal_the_formulas():
+    operator, group, _, y = problem()
+    f = random_function(operator)
+    torch.manual_seed(1)
+    critic = PatchDiscriminator(width=2, depth=2).double()
+    alpha, beta = 3.0, 0.7
+    objective = EquivariantObjective(
+        MeasurementConsistency(operator), operator, group, alpha, beta=beta
+    )
+    loss, terms, x1, x2 = objective(f, y, critic=critic)
+    assert objective.term_names[2] == "adversarial_error"
+    torch.testing.assert_close(terms[2], ((critic(x2) - 1) ** 2).mean())
+    expected = terms[0] + alpha * terms[1] + beta * ((critic(x2) - 1) ** 2).mean()
+    torch.testing.assert_close(loss, expected)
+
+    of_critic = critic_error(critic, x1, x2)
+    real, made = critic(x1.detach()), critic(x2.detach())
+    written_out = 0.5 * ((real - 1) ** 2).mean() + 0.5 * (made**2).mean()
+    torch.testing.assert_close(
+        gradient_of(of_critic, critic), gradient_of(written_out, critic)
+    )
+    # What the critic minimises does not depend on the weights of f.
+    reached = torch.autograd.grad(
+        critic_error(critic, x1, x2), f.parameters(), allow_unused=True
+    )
+    assert all(gradient is None for gradient in reached)
+
+
+def test_distances_are_those_of_their_names():
+    a, b = torch.randn(2, 3, 5), torch.randn(2, 3, 5)
+    difference = (a - b).abs()
+    torch.testing.assert_close(
+        check_distance("loss", "l2")(a, b), difference.square().mean()
+    )
+    torch.testing.assert_close(check_distance("loss", "l1")(a, b), difference.mean())
+    huber = torch.where(difference < 1, difference.square() / 2, difference - 0.5)
+    torch.testing.assert_close(check_distance("loss", "huber")(a, b), huber.mean())
+
+    def own(a, b):
+        return (a - b).abs().max()
+
+    assert check_distance("loss", own) is own
+    with pytest.raises(ValueError, match="Got data_loss='l3', but expected 'l2'"):
+        check_distance("data_loss", "l3")
+
+
+def test_each_term_has_its_own_distance():
+    operator, group, _, y = problem()
+    f = random_function(operator)
+    l1 = check_distance("loss", "l1")
+    objective = EquivariantObjective(
+        MeasurementConsistency(operator), operator, group, 1.0, distance=l1
+    )
+    _, (data, equivariance), x1, x2 = objective(f, y)
+    torch.testing.assert_close(data, ((operator.forward(x1) - y) ** 2).mean())
+    torch.testing.assert_close(
+        equivariance, (f(operator.forward(x2)) - x2).abs().mean()
+    )
+
+
+def test_a_known_pseudo_inverse_changes_nothing():
+    operator, group, _, y = problem()
+    f = random_function(operator)
+    losses = [
+        EquivariantObjective(MeasurementConsistency(operator), operator, group, 2.0)(
+            f, y, start=start
+        ).loss
+        for start in (None, operator.pinv(y))
+    ]
+    torch.testing.assert_close(*losses)
 
 
 def test_zero_for_a_function_that_is_consistent_and_equivariant():
@@ -99,6 +223,7 @@ def test_zero_for_a_function_that_is_consistent_and_equivariant():
     operator = Inpainting(0.0, (6, 6))
     group = Shifts().resolve((6, 6))
     y = torch.rand((2, 1, 6, 6))
-    objective = EquivariantObjective(operator, group, 1.0)
-    loss, _ = objective(lambda y: y, y, y, None)
-    assert float(loss) == 0.0
+    objective = EquivariantObjective(
+        MeasurementConsistency(operator), operator, group, 1.0
+    )
+    assert float(objective(lambda y, start=None: y, y).loss) == 0.0

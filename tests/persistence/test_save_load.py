@@ -11,13 +11,17 @@ from scipy import sparse
 from skorch.callbacks import EarlyStopping
 
 from sklearn_ei import (
+    DeepImagePriorReconstructor,
     EquivariantReconstructor,
     ModelFileError,
     PseudoInverseReconstructor,
+    TikhonovReconstructor,
+    TotalVariationReconstructor,
     load,
     save,
 )
 from sklearn_ei.groups import Group, Reflections, Rotations, Shifts
+from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import (
     BlockOperator,
     Downsampling,
@@ -159,6 +163,59 @@ def test_values_come_back(path, value):
     if not isinstance(value, np.number):
         assert type(back) is type(value)
     np.testing.assert_equal(back, value)
+
+
+def make_network(n_channels, n_spatial_dims):
+    return torch.nn.Conv2d(n_channels, n_channels, 3, padding=1)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"noise": GaussianNoise(0.1), "data_term": "r2r"},
+        {"noise": GaussianNoise("auto")},
+        {"data_term": "unsure", "group": None, "alpha": 0},
+        {"beta": 0.01, "data_loss": "l1"},
+        {"network": make_network},
+        {"network": make_network(1, 2)},
+    ],
+    ids=["r2r", "sure", "unsure", "adversarial", "factory", "module"],
+)
+def test_every_way_of_training_is_rebuilt(path, parameters):
+    ei = EquivariantReconstructor(ParallelBeamCT(8), Rotations(12), **TINY)
+    ei.set_params(**parameters).fit(Y)
+    objects = {
+        "make_network": make_network,
+        "Conv2d": lambda: make_network(1, 2),
+    }
+    back = load(save(ei, path), objects)
+    np.testing.assert_array_equal(back.predict(Y), ei.predict(Y))
+    assert vars(back).keys() == vars(ei).keys()
+    for estimator in (ei, back):
+        estimator.set_params(warm_start=True).fit(Y)
+    np.testing.assert_array_equal(back.predict(Y), ei.predict(Y))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        TikhonovReconstructor(ParallelBeamCT(8)),
+        TotalVariationReconstructor(ParallelBeamCT(8)),
+        DeepImagePriorReconstructor(
+            ParallelBeamCT(8), n_iterations=3, width=2, depth=2, random_state=0
+        ),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_other_estimators(path, estimator):
+    estimator.fit(Y)
+    back = load(save(estimator, path))
+    assert vars(back).keys() == vars(estimator).keys()
+    if hasattr(estimator, "predict"):
+        np.testing.assert_array_equal(back.predict(Y), estimator.predict(Y))
+    else:
+        np.testing.assert_equal(vars(back)["images_"], estimator.images_)
+        np.testing.assert_equal(back.history_, estimator.history_)
 
 
 def test_equal_arrays_are_stored_once(path):

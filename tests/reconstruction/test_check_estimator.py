@@ -3,7 +3,13 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
+from sklearn_ei import (
+    DeepImagePriorReconstructor,
+    EquivariantReconstructor,
+    PseudoInverseReconstructor,
+    TikhonovReconstructor,
+    TotalVariationReconstructor,
+)
 from sklearn_ei.groups import Shifts
 from sklearn_ei.operators import Inpainting
 
@@ -15,6 +21,11 @@ TINY = {"max_epochs": 2, "width": 2, "depth": 2, "batch_size": 16, "random_state
     [
         EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY),
         PseudoInverseReconstructor(Inpainting(0.3)),
+        TikhonovReconstructor(Inpainting(0.3)),
+        TotalVariationReconstructor(Inpainting(0.3), n_iterations=5),
+        DeepImagePriorReconstructor(
+            Inpainting(0.3), width=2, depth=2, n_iterations=4, window=2, random_state=0
+        ),
     ]
 )
 def test_scikit_learn_s_checks(estimator, check):

@@ -1,38 +1,217 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
+from sklearn_ei.groups import Shifts
+from sklearn_ei.losses import EquivariantObjective, MeasurementConsistency
+from sklearn_ei.networks import PatchDiscriminator, ResidualUNet
 from sklearn_ei.operators import Inpainting
-from sklearn_ei.training import ReconstructionFunction, learning_rate_schedule
-from sklearn_ei.training._net import WarmUpCosine
-from sklearn_ei.utils._dataset import BatchedDataset, identity
+from sklearn_ei.training import (
+    DivergenceError,
+    ReconstructionFunction,
+    ReconstructionNet,
+    WarmUpCosine,
+)
+from sklearn_ei.utils._dataset import BatchedDataset, BatchLoader
 from sklearn_ei.utils._random import RandomStream, seeded_initialisation, spawn_seeds
 
 
 def test_schedule_rises_then_decays_to_zero():
-    factors = np.array([WarmUpCosine(100)(step) for step in range(101)])
+    factors = np.array([WarmUpCosine(100).factor(step) for step in range(101)])
     assert factors[0] == pytest.approx(0.2)
     assert factors.max() == factors[4] > 0.98
     assert (np.diff(factors[5:]) < 0).all()
     assert factors[100] == pytest.approx(0, abs=1e-12)
-    assert learning_rate_schedule("constant", 10) is None
 
 
 def test_single_step_schedule_is_finite():
-    assert 0 < WarmUpCosine(1)(0) <= 1
+    assert 0 < WarmUpCosine(1).factor(0) <= 1
 
 
-def test_data_set_hands_out_whole_batches():
+def test_loader_hands_out_whole_batches():
     Y, x = torch.arange(10.0).reshape(5, 1, 2), torch.arange(5.0).reshape(5, 1, 1)
-    loader = DataLoader(BatchedDataset(Y, x), batch_size=2, collate_fn=identity)
+    loader = BatchLoader(BatchedDataset(Y, x), 2)
     batches = list(loader)
-    assert [len(y) for y, _ in batches] == [2, 2, 1]
-    assert torch.equal(torch.cat([y for y, _ in batches]), Y)
-    assert torch.equal(torch.cat([t for _, t in batches]), x)
-    sample, truth = BatchedDataset(Y)[3]
+    assert [len(y) for y, *_ in batches] == [2, 2, 1]
+    assert len(loader) == 3
+    assert torch.equal(torch.cat([y for y, *_ in batches]), Y)
+    assert torch.equal(torch.cat([t for _, t, _ in batches]), x)
+    sample, truth, start = BatchedDataset(Y)[3]
     assert torch.equal(sample, Y[3])
-    assert truth.numel() == 0
+    assert truth is start is None
+
+
+def test_loader_draws_a_new_order_that_keeps_samples_together():
+    Y = torch.arange(40.0).reshape(40, 1)
+    loader = BatchLoader(
+        BatchedDataset(Y, 2 * Y, 3 * Y), 7, torch.Generator().manual_seed(0)
+    )
+    orders = []
+    for _ in range(2):
+        parts = [torch.cat(part) for part in zip(*loader, strict=True)]
+        assert torch.equal(parts[1], 2 * parts[0])
+        assert torch.equal(parts[2], 3 * parts[0])
+        assert torch.equal(parts[0].sort(dim=0).values, Y)
+        orders.append(parts[0])
+    assert not torch.equal(*orders)
+    assert not torch.equal(orders[0], Y)
+
+
+def make_net(beta=0.0, lr=1e-2, network=None, **kwargs):
+    operator = Inpainting(0.3, (8, 8))
+    torch.manual_seed(0)
+    network = ResidualUNet(width=2, depth=2) if network is None else network
+    objective = EquivariantObjective(
+        MeasurementConsistency(operator),
+        operator,
+        Shifts().resolve((8, 8)),
+        1.0,
+        beta=beta,
+    )
+    return ReconstructionNet(
+        ReconstructionFunction(operator, network, n_consistency=0),
+        objective,
+        critic=PatchDiscriminator(width=2, depth=2) if beta else None,
+        optimizer=torch.optim.Adam,
+        lr=lr,
+        batch_size=2,
+        train_split=None,
+        verbose=0,
+        **kwargs,
+    ).initialize()
+
+
+def make_data(n=5):
+    y = torch.rand((n, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    return BatchedDataset(Inpainting(0.3, (8, 8)).forward(y))
+
+
+def weights_of(module):
+    return torch.cat([p.detach().flatten().clone() for p in module.parameters()])
+
+
+def test_neither_player_of_the_game_moves_the_other():
+    """β = 0 in the step of f leaves the critic alone, and the other way round."""
+    net = make_net(beta=0.5)
+    batch = make_data().__getitems__([0, 1])
+    before_f, before_d = weights_of(net.module_), weights_of(net.critic_)
+
+    critic_step = net.critic_optimizer_.step
+    net.critic_optimizer_.step = lambda: None
+    net.train_step(batch)
+    assert not torch.equal(weights_of(net.module_), before_f)
+    assert torch.equal(weights_of(net.critic_), before_d)
+
+    net.critic_optimizer_.step = critic_step
+    net.optimizer_.step = lambda: None
+    before_f = weights_of(net.module_)
+    net.train_step(batch)
+    assert torch.equal(weights_of(net.module_), before_f)
+    assert not torch.equal(weights_of(net.critic_), before_d)
+
+
+def test_critic_s_own_gradient_is_not_mixed_with_that_of_f():
+    """The critic moves as if its loss alone had been differentiated."""
+    from sklearn_ei.losses import critic_error
+
+    net, twin = make_net(beta=0.5), make_net(beta=0.5)
+    batch = make_data().__getitems__([0, 1])
+    net.train_step(batch)
+    evaluation = twin.criterion_(twin.module_, batch[0], critic=twin.critic_)
+    twin.critic_.zero_grad()
+    critic_error(twin.critic_, evaluation.x1, evaluation.x2).backward()
+    twin.critic_optimizer_.step()
+    torch.testing.assert_close(weights_of(net.critic_), weights_of(twin.critic_))
+
+
+def test_history_has_every_term_of_every_batch():
+    net = make_net(beta=0.5)
+    net.partial_fit(make_data(), epochs=2)
+    names = ["train_loss", "measurement_consistency", "equivariance_error"]
+    names.append("adversarial_error")
+    for epoch in net.history:
+        assert epoch["train_batch_count"] == 3
+        assert [b["train_batch_size"] for b in epoch["batches"]] == [2, 2, 1]
+        for name in names:
+            values = [b[name] for b in epoch["batches"]]
+            assert epoch[name] == pytest.approx(np.average(values, weights=[2, 2, 1]))
+        first = epoch["batches"][0]
+        assert first["train_loss"] == pytest.approx(
+            first["measurement_consistency"]
+            + first["equivariance_error"]
+            + 0.5 * first["adversarial_error"],
+            rel=1e-5,
+        )
+
+
+class Breaking(torch.nn.Module):
+    """Multiplies by a weight, and by NaN at one call."""
+
+    def __init__(self, when):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(0.9))
+        self.calls, self.when = 0, when
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.weight * (torch.nan if self.calls == self.when else 1.0)
+
+
+def test_nan_ends_training_with_the_last_good_state():
+    # Two calls a step, three steps an epoch: the first call of the eighth step.
+    net, twin = make_net(network=Breaking(15)), make_net(network=Breaking(0))
+    with pytest.raises(DivergenceError, match=r"epoch 3, step 2: measurement_cons"):
+        net.partial_fit(make_data(), epochs=5)
+    twin.partial_fit(make_data(), epochs=2)
+    assert len(net.history) == 2
+    assert torch.equal(net.module_.network.weight, twin.module_.network.weight)
+    # ... from which it goes on as if nothing had happened.
+    net.partial_fit(make_data(), epochs=1)
+    twin.partial_fit(make_data(), epochs=1)
+    assert torch.equal(net.module_.network.weight, twin.module_.network.weight)
+    assert net.history[:, "train_loss"] == twin.history[:, "train_loss"]
+
+
+def test_the_term_that_broke_is_named():
+    with pytest.raises(DivergenceError, match="equivariance_error became nan; no step"):
+        make_net(network=Breaking(2)).partial_fit(make_data(), epochs=1)
+
+
+def test_an_exploding_loss_ends_training():
+    with pytest.raises(DivergenceError, match=r"exploded to .* smaller lr \(lr=1000\)"):
+        make_net(network=Breaking(0), lr=1e3).partial_fit(make_data(), epochs=9)
+
+
+def test_interruption_leaves_the_last_whole_epoch():
+    class Interrupting(Breaking):
+        def forward(self, x):
+            if self.calls == self.when:
+                self.calls += 1
+                raise KeyboardInterrupt
+            return super().forward(x)
+
+    net, twin = make_net(network=Interrupting(9)), make_net(network=Breaking(0))
+    net.partial_fit(make_data(), epochs=5)
+    twin.partial_fit(make_data(), epochs=1)
+    assert net.interrupted_
+    assert len(net.history) == 1
+    assert torch.equal(net.module_.network.weight, twin.module_.network.weight)
+
+
+def test_training_state_carries_everything_that_follows():
+    """State into a new net: the same weights as without the break, bit for bit."""
+    import copy
+
+    schedule = ("lr_schedule", WarmUpCosine(12))
+    whole = make_net(beta=0.5, callbacks=[schedule])
+    whole.partial_fit(make_data(), epochs=4)
+    first = make_net(beta=0.5, callbacks=[("lr_schedule", WarmUpCosine(12))])
+    first.partial_fit(make_data(), epochs=2)
+    second = make_net(beta=0.5, callbacks=[("lr_schedule", WarmUpCosine(12))])
+    second.load_training_state(copy.deepcopy(first.training_state()))
+    second.partial_fit(make_data(), epochs=2)
+    assert torch.equal(weights_of(second.module_), weights_of(whole.module_))
+    assert torch.equal(weights_of(second.critic_), weights_of(whole.critic_))
 
 
 def test_data_consistency_projects_onto_the_measurements():

@@ -3,21 +3,26 @@
 import torch.nn.functional as F
 
 
-def equivariance_error(reconstruct, operator, group, x1, g):
-    """Return MSE(f(A T_g x1), T_g x1), the equivariance term of eq. (6).
+def equivariance_error(
+    f, operator, x2, *, noise=None, generator=None, distance=F.mse_loss
+):
+    """Return d(f(A x2), x2), the equivariance term of eq. (6), for x2 = T_g f(y).
 
     Parameters
     ----------
-    reconstruct : callable
-        f, from measurements to images.
+    f : callable
+        From measurements to images.
     operator : ForwardOperator
         A.
-    group : Group
-        The action T.
-    x1 : torch.Tensor of shape (batch, channel, *image_shape)
-        Reconstructions f(y). Gradients flow through them.
-    g : torch.Tensor of shape (batch * n_transforms,)
-        Elements; those of one sample are adjacent.
+    x2 : torch.Tensor of shape (batch, channel, *image_shape)
+        Transformed reconstructions. Gradients flow through them.
+    noise : NoiseModel or None, default=None
+        Added to A x2, as in robust equivariant imaging, so that f sees
+        measurements like those it is trained on.
+    generator : torch.Generator, default=None
+        Of the noise.
+    distance : callable, default=torch.nn.functional.mse_loss
+        d.
 
     Returns
     -------
@@ -27,9 +32,11 @@ def equivariance_error(reconstruct, operator, group, x1, g):
     References
     ----------
     D. Chen, J. Tachella and M. E. Davies, "Equivariant Imaging: Learning Beyond
-    the Range Space", ICCV 2021, Algorithm 1.
+    the Range Space", ICCV 2021, Algorithm 1; "Robust Equivariant Imaging: a fully
+    unsupervised framework for learning to image from noisy and partial
+    measurements", CVPR 2022, eq. (13).
     """
-    n_transforms = len(g) // len(x1)
-    x2 = group.transform(x1.repeat_interleave(n_transforms, dim=0), g)
-    x3 = reconstruct(operator.forward(x2))
-    return F.mse_loss(x3, x2)
+    y2 = operator.forward(x2)
+    if noise is not None:
+        y2 = noise.sample(y2, generator)
+    return distance(f(y2), x2)

@@ -2,22 +2,27 @@
 
 import torch.nn.functional as F
 
+from ._data_term import DataTerm
 
-def measurement_consistency(operator, x1, y):
-    """Return MSE(A x1, y), the data term of eq. (6).
+
+class MeasurementConsistency(DataTerm):
+    """d(A x1, y), the data term of eq. (6) of Chen et al. (ICCV 2021).
 
     Parameters
     ----------
     operator : ForwardOperator
-        A.
-    x1 : torch.Tensor of shape (batch, channel, *image_shape)
-        Reconstructions f(y).
-    y : torch.Tensor of shape (batch, channel, *measurement_shape)
-        Measurements.
-
-    Returns
-    -------
-    loss : torch.Tensor, scalar
-        Mean over all elements.
+        A, resolved.
+    distance : callable, default=torch.nn.functional.mse_loss
+        d.
     """
-    return F.mse_loss(operator.forward(x1), y)
+
+    name = "measurement_consistency"
+
+    def __init__(self, operator, distance=F.mse_loss):
+        super().__init__()
+        self.operator = operator
+        self.distance = distance
+
+    def forward(self, f, x1, y_in, y_target, truth):
+        """Return d(A x1, y_target)."""
+        return self.distance(self.operator.forward(x1), y_target)

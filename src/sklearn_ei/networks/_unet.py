@@ -15,7 +15,8 @@ class ResidualUNet(nn.Module):
     At each level two convolutions of width 3 with batch normalisation and ReLU;
     max-pooling down, nearest-neighbour upsampling and a convolution up; skip
     connections by concatenation; a 1×1 convolution at the end, which starts at
-    zero, so that G starts as the identity.
+    zero, so that G starts as the identity. With ``residual=False`` it is U(x) alone,
+    and the last convolution starts at random like the others.
 
     Parameters
     ----------
@@ -27,6 +28,15 @@ class ResidualUNet(nn.Module):
         Number of levels.
     n_spatial_dims : {1, 2, 3}, default=2
         Signals, images or volumes.
+    residual : bool, default=True
+        Whether the input is added to the output.
+    out_channels : int, default=None
+        Channels of the output; None: those of the input, as ``residual`` demands.
+
+    Raises
+    ------
+    ValueError
+        If ``residual`` and ``out_channels`` is another number than ``in_channels``.
 
     Notes
     -----
@@ -35,9 +45,25 @@ class ResidualUNet(nn.Module):
     padded by repeating the border to a multiple of ``2**(depth-1)``.
     """
 
-    def __init__(self, in_channels=1, *, width=64, depth=4, n_spatial_dims=2):
+    def __init__(
+        self,
+        in_channels=1,
+        *,
+        width=64,
+        depth=4,
+        n_spatial_dims=2,
+        residual=True,
+        out_channels=None,
+    ):
         super().__init__()
+        out_channels = in_channels if out_channels is None else out_channels
+        if residual and out_channels != in_channels:
+            raise ValueError(
+                f"Got out_channels={out_channels} with residual=True, but expected "
+                f"in_channels={in_channels}."
+            )
         self.depth = depth
+        self.residual = residual
         widths = [width * 2**level for level in range(depth)]
         self.pool = _POOL[n_spatial_dims](2)
         self.down = nn.ModuleList(
@@ -52,12 +78,13 @@ class ResidualUNet(nn.Module):
         self.merge = nn.ModuleList(
             _double_block(n_spatial_dims, 2 * n, n) for n in reversed(widths[:-1])
         )
-        self.last = _CONV[n_spatial_dims](width, in_channels, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = _CONV[n_spatial_dims](width, out_channels, 1)
+        if residual:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)
 
     def forward(self, x):
-        """Return x + U(x) for ``x`` of shape (batch, channel, *image_shape)."""
+        """Return x + U(x), or U(x), for ``x`` (batch, channel, *image_shape)."""
         shape = x.shape[2:]
         h = self._pad(x)
         skips = []
@@ -69,8 +96,8 @@ class ResidualUNet(nn.Module):
             h = up(F.interpolate(h, scale_factor=2, mode="nearest"))
             h = merge(torch.cat([skips.pop(), h], dim=1))
         h = self.last(h)
-        crop = (slice(None), slice(None), *(slice(0, size) for size in shape))
-        return x + h[crop]
+        h = h[(slice(None), slice(None), *(slice(0, size) for size in shape))]
+        return x + h if self.residual else h
 
     def _pad(self, x):
         multiple = 2 ** (self.depth - 1)

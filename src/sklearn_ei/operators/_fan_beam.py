@@ -53,7 +53,7 @@ class FanBeamCT(RayTransformOperator):
         How far the middle of the detector is off the central ray, along the
         detector and towards increasing bins. Default shapes do not take it into
         account.
-    n_refinements : int, default=1
+    n_refinements : int, default=0
         Steps x += w·FBP(y − A x) that follow the filtered back-projection.
     memory_budget : int or str, default="4 GB"
         Largest size of the sparse matrices of A and Aᵀ together, as in
@@ -113,7 +113,7 @@ class FanBeamCT(RayTransformOperator):
         bin_size=None,
         filter="ram-lak",
         detector_offset=0.0,
-        n_refinements=1,
+        n_refinements=0,
         memory_budget="4 GB",
     ):
         self.n_views = n_views

@@ -46,7 +46,7 @@ class ParallelBeamCT(RayTransformOperator):
         How far the middle of the detector is off the centre of rotation, in the
         unit of ``pixel_size`` and towards increasing bins. Default shapes do
         not take it into account.
-    n_refinements : int, default=1
+    n_refinements : int, default=0
         Steps x += w·FBP(y − A x) that follow the filtered back-projection.
     memory_budget : int or str, default="4 GB"
         Largest size of the sparse matrices of A and Aᵀ together, in bytes or
@@ -95,7 +95,7 @@ class ParallelBeamCT(RayTransformOperator):
         bin_size=None,
         filter="ram-lak",
         detector_offset=0.0,
-        n_refinements=1,
+        n_refinements=0,
         memory_budget="4 GB",
     ):
         self.n_views = n_views

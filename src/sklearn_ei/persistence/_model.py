@@ -1,7 +1,6 @@
 """Save and load estimators without pickle."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from skorch.history import History
@@ -9,7 +8,7 @@ from skorch.history import History
 from .. import __version__
 from ..groups import Group
 from ..operators import ForwardOperator
-from ..reconstruction import BaseReconstructor
+from ..reconstruction._base import OperatorEstimator
 from ..reconstruction._learned import LearnedReconstructor
 from ..utils._device import resolve_device
 from ..utils._params import brief
@@ -21,6 +20,7 @@ from ._format import ModelFileError, read_file, write_file
 # callbacks are given to set_callbacks again.
 _NOT_SAVED = {"net_", "history_", "device_", "_incremental", "_skl_callbacks"}
 _NOT_SAVED |= {"_skl_callbacks_to_teardown", "_callback_fit_ctx"}
+_NOT_SAVED |= {"_trained_architecture"}
 _MAX_DEPTH = 30
 
 
@@ -33,7 +33,7 @@ def save(estimator, path):
 
     Parameters
     ----------
-    estimator : BaseReconstructor
+    estimator : estimator
         An estimator of this package, or of a class derived from one.
     path : str or path-like
         Where; any suffix, ``.safetensors`` by custom. Replaced if it exists.
@@ -74,7 +74,7 @@ def save(estimator, path):
     >>> load(save(fitted, path)).predict([[1.0, 2.0, 3.0]]).tolist()
     [[1.0, 2.0, 0.0]]
     """
-    if not isinstance(estimator, BaseReconstructor):
+    if not isinstance(estimator, OperatorEstimator):
         raise TypeError(
             f"Got estimator of type {type(estimator).__name__}, but expected an "
             "estimator of sklearn_ei, such as EquivariantReconstructor; save the steps "
@@ -132,7 +132,7 @@ def load(path, custom_objects=None, *, device=None):
 
     Returns
     -------
-    estimator : BaseReconstructor
+    estimator : estimator
         Predicts what the saved one did, bit by bit on the same machine, and can
         be trained further with ``partial_fit`` or ``warm_start``.
 
@@ -181,7 +181,7 @@ def _rebuild(document, decoder, device):
     known |= {"history", "network"}
     _expect(document.keys() <= known, "there are unknown entries")
     estimator = decoder.value(document["estimator"])
-    _expect(isinstance(estimator, BaseReconstructor), "the estimator is none")
+    _expect(isinstance(estimator, OperatorEstimator), "the estimator is none")
     if device is not None:
         estimator.set_params(device=device)
     for name, encoded in document["fitted"].items():
@@ -189,10 +189,15 @@ def _rebuild(document, decoder, device):
         setattr(estimator, name, decoder.value(encoded))
     if any(name.endswith("_") for name in document["fitted"]):
         _check_fitted(estimator)
+        if hasattr(estimator, "device"):
+            estimator.device_ = _resolve_device(estimator)
         learned = isinstance(estimator, LearnedReconstructor)
         _expect(("network" in document) == learned, "there is no network")
+    if "history" in document:
+        estimator.history_ = _history(decoder.value(document["history"]))
     if "network" in document:
-        _restore_network(estimator, document, decoder)
+        _check_training(estimator)
+        _restore_network(estimator, document["network"], decoder)
     _expect(decoder.used == decoder.tensors.keys(), "there are unused tensors")
     return estimator
 
@@ -239,13 +244,6 @@ def _check_fitted(estimator):
         ),
         "group_ is no group of the images",
     )
-    for name, lowest in (("scale_", 0), ("alpha_", 0), ("n_iter_", 0)):
-        value = getattr(estimator, name, 1)
-        _expect(
-            type(value) in (int, float) and lowest <= value < float("inf"),
-            f"{name} is not a number from {lowest}",
-        )
-    _expect(getattr(estimator, "scale_", 1) > 0, "scale_ is zero")
     _expect(
         getattr(estimator, "precision_", torch.float32)
         in (torch.float32, torch.bfloat16),
@@ -253,45 +251,54 @@ def _check_fitted(estimator):
     )
 
 
-def _restore_network(estimator, document, decoder):
-    """Make the net around the stored weights, ready to predict and to train."""
+def _check_training(estimator):
+    for name in ("scale_", "alpha_", "n_iter_"):
+        value = getattr(estimator, name)
+        _expect(
+            type(value) in (int, float) and 0 <= value < float("inf"),
+            f"{name} is not a number from zero",
+        )
+    _expect(estimator.scale_ > 0, "scale_ is zero")
     estimator._check_training_params()
+
+
+def _resolve_device(estimator):
     try:
-        estimator.device_ = resolve_device(estimator.device)
+        return resolve_device(estimator.device)
     except ValueError as error:
-        raise ModelFileError(
-            f"{error} Pass device='cpu' to load to use another.".replace("\n", " ")
-        ) from None
-    n_elements = sum(decoder.tensors[n].numel() for n in document["network"].values())
-    architecture = estimator._architecture(
-        estimator.operator_, estimator._n_image_channels
-    )
-    sizes = [size for size in architecture.values() if type(size) is int]
+        raise ModelFileError(f"{error} Pass device='cpu' to load.") from None
+
+
+def _history(epochs):
     _expect(
-        all(size <= n_elements for size in sizes)
-        and architecture.get("depth", 0) <= _MAX_DEPTH,
-        "the network would be larger than its weights",
-    )
-    # First without memory: weights that a hostile file announces and does not
-    # contain are never allocated.
-    with torch.device("meta"):
-        planned = estimator._make_network(0)
-    shapes = {key: tuple(t.shape) for key, t in planned.state_dict().items()}
-    stored = {
-        k: tuple(decoder.tensors[n].shape) for k, n in document["network"].items()
-    }
-    _expect(shapes == stored, "the network has other weights than its parameters say")
-    network = estimator._make_network(0)
-    decoder.load_state(network, document["network"])
-    # As warm_start does: a new net around a trained network.
-    estimator.net_ = SimpleNamespace(module_=SimpleNamespace(network=network))
-    estimator.net_ = estimator._make_net(True, None)
-    estimator.net_.module_.eval()
-    estimator._incremental = False
-    history = decoder.value(document["history"])
-    _expect(
-        isinstance(history, list) and all(isinstance(epoch, dict) for epoch in history),
+        isinstance(epochs, list) and all(isinstance(epoch, dict) for epoch in epochs),
         "the history is no list of epochs",
     )
-    estimator.net_.history_ = History({**epoch, "batches": []} for epoch in history)
-    estimator.history_ = estimator.net_.history
+    return epochs
+
+
+def _restore_network(estimator, names, decoder):
+    """Make the net around the stored weights, ready to predict and to train."""
+    wanted = estimator.operator_, estimator._n_image_channels
+    if estimator.network is None:
+        # First without memory: weights that a hostile file announces and does not
+        # contain are never allocated.
+        n_elements = sum(decoder.tensors[name].numel() for name in names.values())
+        sizes = estimator.width, estimator._n_image_channels or 1
+        _expect(
+            max(sizes) <= n_elements and estimator.depth <= _MAX_DEPTH,
+            "the network would be larger than its weights",
+        )
+        with torch.device("meta"):
+            planned = estimator._make_network(*wanted)
+        shapes = {key: tuple(t.shape) for key, t in planned.state_dict().items()}
+        stored = {key: tuple(decoder.tensors[n].shape) for key, n in names.items()}
+        _expect(shapes == stored, "the network has other weights than its parameters")
+    network = estimator._make_network(*wanted)
+    decoder.load_state(network, names)
+    estimator.net_ = estimator._make_net(network, None)
+    estimator.net_.module_.eval()
+    estimator._incremental = False
+    # What training looks up there, it takes from the next epoch instead.
+    epochs = [{**epoch, "batches": [{}]} for epoch in estimator.history_]
+    estimator.history_ = estimator.net_.history_ = History(epochs)

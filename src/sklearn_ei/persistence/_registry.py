@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 
 # Rooms whose public names files may contain. Nothing is ever imported by a name
 # that stands in a file.
-ROOMS = ("groups", "losses", "networks", "operators", "reconstruction")
+ROOMS = ("groups", "losses", "networks", "noise", "operators", "reconstruction")
 # Holds arbitrary Python objects, which no file should; Encoder refuses it.
 _NEVER = {"ODLOperator"}
 

@@ -1,11 +1,17 @@
 """Estimators that reconstruct images from measurements."""
 
 from ._base import BaseReconstructor
+from ._dip import DeepImagePriorReconstructor
 from ._equivariant import EquivariantReconstructor
 from ._pinv import PseudoInverseReconstructor
+from ._tikhonov import TikhonovReconstructor
+from ._total_variation import TotalVariationReconstructor
 
 __all__ = [
     "BaseReconstructor",
+    "DeepImagePriorReconstructor",
     "EquivariantReconstructor",
     "PseudoInverseReconstructor",
+    "TikhonovReconstructor",
+    "TotalVariationReconstructor",
 ]

@@ -19,19 +19,8 @@ from ..utils._validation import (
 )
 
 
-class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
-    """Base class of estimators that turn stacks of measurements into images.
-
-    A subclass has a parameter ``operator``, calls :meth:`_resolve_operator` in
-    ``fit`` and supplies :meth:`_reconstruct`.
-    """
-
-    #: Samples reconstructed at a time.
-    _predict_batch_size = 16
-
-    @abstractmethod
-    def _reconstruct(self, y):
-        """Return images of measurements, both tensors (batch, channel, *shape)."""
+class OperatorEstimator(BaseEstimator):
+    """Base class of estimators that have a parameter ``operator``."""
 
     def _resolve_operator(self, Y, truth=None):
         """Return the fitted attributes that follow from the operator and a stack.
@@ -62,6 +51,26 @@ class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             "_n_channels": n_channels,
             "_n_image_channels": n_image_channels,
         }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
+    """Base class of estimators that turn stacks of measurements into images.
+
+    A subclass has a parameter ``operator``, calls :meth:`_resolve_operator` in
+    ``fit`` and supplies :meth:`_reconstruct`.
+    """
+
+    #: Samples reconstructed at a time.
+    _predict_batch_size = 16
+
+    @abstractmethod
+    def _reconstruct(self, y):
+        """Return images of measurements, both tensors (batch, channel, *shape)."""
 
     def predict(self, Y, *, out=None):
         """Reconstruct images from measurements.
@@ -168,6 +177,5 @@ class BaseReconstructor(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags

@@ -1,24 +1,27 @@
 """Equivariant imaging as an estimator."""
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 
-import numpy as np
 from sklearn.utils import check_scalar
 
 from ..groups import Group
 from ..identifiability import GroupRankWarning
 from ..identifiability._check import cheap_failure
-from ..losses import EquivariantObjective
+from ..losses import EquivariantObjective, check_distance
+from ..networks import PatchDiscriminator
 from ..utils._callbacks import with_callbacks
 from ..utils._params import check_option
-from ..utils._random import make_generator
+from ..utils._random import make_generator, seeded_initialisation
 from ._learned import LearnedReconstructor
+from ._objective import check_weight, make_data_term, resolve_data_term
 
 # α = 1.5 ‖A‖_F²/m is where the best values of the paper's Table 2 lie, for CT
 # and inpainting alike.
 _AUTO_ALPHA = 1.5
 _SCORE_TRANSFORMS = 4
+_CONSISTENCY_STEPS = 3
+_NOISE_FREE = ("auto", "measurement_consistency")
 
 
 class EquivariantReconstructor(LearnedReconstructor):
@@ -39,9 +42,27 @@ class EquivariantReconstructor(LearnedReconstructor):
         Weight α of the equivariance term. ``"auto"`` is 1.5 · ‖A‖_F²/m; if
         ``supervised`` 1, or 0 without a group. With 0 only the data term
         is left: measurement consistency (MC), or plain supervised training.
+    beta : float, default=0
+        Weight β of the adversarial term, eq. (7), in units in which A†y has root
+        mean square 1. Above 0 a discriminator is trained beside f.
     supervised : bool, default=False
         Whether the data term compares f(y) with ground truth, which ``fit``
-        then needs as its second argument.
+        then needs as its second argument. Samples without ground truth, whose
+        images are NaN, are compared with their measurements.
+    noise : NoiseModel or None, default=None
+        Of the measurements, e.g. ``GaussianNoise(0.02)``, or ``GaussianNoise()``
+        for a level that ``fit`` estimates. The data term then is unbiased for
+        the noise-free error, and A x₂ gets noise as well.
+    data_term : {"auto", "measurement_consistency", "sure", "unsure", "r2r"}, \
+            default="auto"
+        What compares A f(y) with y: the plain distance, Stein's unbiased risk
+        estimate, the same for a Gaussian level that nobody knows, or
+        recorrupted pairs. ``"auto"`` is ``"sure"`` if there is ``noise``, else
+        ``"measurement_consistency"``.
+    data_loss, equivariance_loss : {"l2", "l1", "huber"} or callable, default="l2"
+        Distances in both terms, of images or measurements in units in which A†y
+        has root mean square 1. A callable gets two tensors and returns a scalar.
+        α keeps its meaning if both are of one kind.
     check_rank : {"warn", "raise"} or False, default="warn"
         What a new fit does if the group cannot teach anything about the null
         space of ``operator``: a :class:`~sklearn_ei.GroupRankWarning`, a
@@ -50,13 +71,18 @@ class EquivariantReconstructor(LearnedReconstructor):
         :func:`~sklearn_ei.check_group_rank` has the whole answer.
     n_transforms : int, default=1
         Group elements drawn for each sample and step.
+    network : torch.nn.Module, callable or None, default=None
+        G, from images (batch, channel, *image_shape) to such images. A module is
+        copied for every fit, with the weights it has; a callable
+        ``f(n_channels, n_spatial_dims)`` returns one. None is the residual U-Net.
     width : int, default=16
         Channels of the first level of the residual U-Net. The paper has 64.
-    depth : int, default=4
+    depth : int, default=3
         Levels of the U-Net.
-    n_consistency : int, default=3
+    n_consistency : int or "auto", default="auto"
         Data-consistency steps x += w·A†(y − A x) after the network. The paper
-        has none.
+        has none. ``"auto"`` is 3, but 0 with ``noise`` or a data term made for
+        it: the steps would put the noise of y back into the image.
     max_epochs : int, default=50
         Passes over the measurements.
     batch_size : int, default=2
@@ -91,6 +117,8 @@ class EquivariantReconstructor(LearnedReconstructor):
         The group, for images of that shape.
     alpha_ : float
         The weight α used.
+    noise_ : NoiseModel or None
+        The noise model with its numbers, in the units of the measurements.
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is f, in units of ``scale_``.
     history_ : skorch.history.History
@@ -148,12 +176,18 @@ class EquivariantReconstructor(LearnedReconstructor):
         group=None,
         alpha="auto",
         *,
+        beta=0.0,
         supervised=False,
+        noise=None,
+        data_term="auto",
+        data_loss="l2",
+        equivariance_loss="l2",
         check_rank="warn",
         n_transforms=1,
+        network=None,
         width=16,
-        depth=4,
-        n_consistency=3,
+        depth=3,
+        n_consistency="auto",
         max_epochs=50,
         batch_size=2,
         lr=2e-3,
@@ -168,9 +202,15 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.operator = operator
         self.group = group
         self.alpha = alpha
+        self.beta = beta
         self.supervised = supervised
+        self.noise = noise
+        self.data_term = data_term
+        self.data_loss = data_loss
+        self.equivariance_loss = equivariance_loss
         self.check_rank = check_rank
         self.n_transforms = n_transforms
+        self.network = network
         self.width = width
         self.depth = depth
         self.n_consistency = n_consistency
@@ -195,8 +235,9 @@ class EquivariantReconstructor(LearnedReconstructor):
                 (n_samples, *measurement_shape, n_channels)
             Measurements, e.g. sinograms (n_samples, n_views, n_bins).
         y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
-            Ground truth; needed if ``supervised``. Otherwise nothing is learned
-            from it, but images tell their shape, if the operator leaves it open.
+            Ground truth; needed if ``supervised``. Images that are NaN throughout
+            are missing. Otherwise nothing is learned from it, but images tell
+            their shape, if the operator leaves it open.
 
         Returns
         -------
@@ -207,6 +248,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         TypeError, ValueError
             Before any training, if a parameter is out of its range, the data is
             not a finite real stack, or operator, group and data do not fit.
+        DivergenceError
+            If a term of the loss becomes NaN or explodes. The state after the
+            last epoch that went well is kept.
         """
         return self._fit_epochs(
             Y,
@@ -244,6 +288,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         check_scalar(self.n_transforms, "n_transforms", Integral, min_val=1)
         if self.check_rank is not False:
             check_option("check_rank", self.check_rank, ("warn", "raise"))
+        check_distance("equivariance_loss", self.equivariance_loss)
+        resolve_data_term(self.data_term, self.noise, self.supervised, self.data_loss)
+        check_weight("beta", self.beta)
         if isinstance(self.alpha, str):
             check_option("alpha", self.alpha, ("auto",))
             if self.group is None and not self.supervised:
@@ -251,15 +298,15 @@ class EquivariantReconstructor(LearnedReconstructor):
                     "Got no group, but expected one such as Rotations(360), or alpha=0 "
                     "for measurement consistency alone."
                 )
-            return
-        check_scalar(self.alpha, "alpha", Real, min_val=0)
-        if not np.isfinite(self.alpha):
-            raise ValueError(f"Got alpha={self.alpha}, but expected a finite number.")
-        if self.group is None and self.alpha != 0:
-            raise ValueError(
-                f"Got alpha={self.alpha} without a group, but expected a group such as "
-                "Rotations(360), or alpha=0 for training without equivariance."
-            )
+        else:
+            check_weight("alpha", self.alpha)
+        for name in ("alpha", "beta"):
+            weight = getattr(self, name)
+            if self.group is None and weight not in (0, "auto"):
+                raise ValueError(
+                    f"Got {name}={weight} without a group, but expected a group such "
+                    f"as Rotations(360), or {name}=0 for training without that term."
+                )
 
     def _resolve_model(self, Y, truth, reset):
         if self.supervised and truth is None:
@@ -285,7 +332,7 @@ class EquivariantReconstructor(LearnedReconstructor):
                 "Rotations(360)."
             )
         group = self.group.resolve(image_shape)
-        if self.n_transforms >= group.n_elements and self.alpha != 0:
+        if self.n_transforms >= group.n_elements and (self.alpha != 0 or self.beta > 0):
             raise ValueError(
                 f"{self.group} has {group.n_elements} element(s) on images of shape "
                 f"{image_shape} (n_features = {n_features}), but n_transforms="
@@ -318,15 +365,53 @@ class EquivariantReconstructor(LearnedReconstructor):
             return 1.0
         return _AUTO_ALPHA * operator.mean_squared_row_norm()
 
-    def _make_objective(self, seed):
+    def _resolve_n_consistency(self):
+        if self.n_consistency != "auto":
+            return self.n_consistency
+        exact = self.noise is None and self.data_term in _NOISE_FREE
+        return _CONSISTENCY_STEPS if exact else 0
+
+    def _resolve_data(self, operator, y, truth, known):
+        noise = None if self.noise is None else self.noise.resolve(operator, y)
+        partial = truth is not None and bool(truth.isnan().any())
+        return {"noise_": noise, "_partial_truth": partial}
+
+    def _make_objective(self, seeds):
+        # Training sees y / scale_.
+        noise = None if self.noise_ is None else self.noise_.scaled(1 / self.scale_)
+        kind = resolve_data_term(
+            self.data_term, self.noise, self.supervised, self.data_loss
+        )
+        data_term = make_data_term(
+            kind,
+            self.operator_,
+            noise,
+            self.data_loss,
+            partial_truth=self._partial_truth,
+            seed=seeds[1],
+        )
         return EquivariantObjective(
+            data_term,
             self.operator_,
             self.group_,
             self.alpha_,
-            supervised=self.supervised,
+            beta=float(self.beta),
+            noise=data_term if kind == "unsure" else noise,
+            distance=check_distance("equivariance_loss", self.equivariance_loss),
             n_transforms=self.n_transforms,
-            seed=seed,
+            seed=seeds[0],
         )
+
+    def _make_critic(self, seed):
+        if self.beta == 0:
+            return None
+        with seeded_initialisation(seed):
+            return PatchDiscriminator(
+                self._n_image_channels or 1,
+                width=self.width,
+                depth=self.depth,
+                n_spatial_dims=len(self.operator_.image_shape),
+            )
 
     def score(self, Y, y=None):
         """Return the PSNR in dB with ground truth, a round-trip score without.

@@ -7,6 +7,9 @@ from torch import nn
 class ReconstructionFunction(nn.Module):
     """f(y) = G(A†y), then steps of data consistency.
 
+    Several networks in a ``ModuleList`` take turns with these steps: an unrolled
+    network.
+
     Parameters
     ----------
     operator : ForwardOperator
@@ -26,14 +29,34 @@ class ReconstructionFunction(nn.Module):
         self.n_consistency = n_consistency
         self.dtype = dtype
 
-    def forward(self, y):
-        """Return images ``(batch, channel, *image_shape)`` of measurements ``y``."""
-        x = self.operator.pinv(y)
+    def precision(self, device_type):
+        """Return the context in which networks compute."""
+        reduced = self.dtype != torch.float32
+        return torch.autocast(device_type, dtype=self.dtype, enabled=reduced)
+
+    def forward(self, y, start=None):
+        """Return f(y).
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements.
+        start : torch.Tensor of shape (batch, channel, *image_shape), default=None
+            A†y, where it is known already.
+
+        Returns
+        -------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images.
+        """
+        x = self.operator.pinv(y) if start is None else start
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        reduced = self.dtype != torch.float32
-        with torch.autocast(x.device.type, dtype=self.dtype, enabled=reduced):
-            x = self.network(x)
-        for _ in range(self.n_consistency):
-            x = self.operator.refine(x, y)
+        unrolled = isinstance(self.network, nn.ModuleList)
+        for network in self.network if unrolled else (self.network,):
+            with self.precision(x.device.type):
+                x = network(x)
+            x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+            for _ in range(self.n_consistency):
+                x = self.operator.refine(x, y)
         return x

@@ -1,20 +1,23 @@
 """The skorch net behind the estimators."""
 
-import math
+import copy
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, LRScheduler, PassthroughScoring, PrintLog
-from torch.utils.data import DataLoader
+from skorch.callbacks import EpochTimer, PrintLog
 
-from ..utils._dataset import identity
+from ..losses import critic_error
+from ..utils._dataset import BatchLoader
 from ..utils._random import RandomStream
-
-_WARM_UP = 0.05  # share of the steps
+from ._divergence import check_epoch
 
 
 class ReconstructionNet(NeuralNet):
-    """skorch net that trains f with an objective of several named terms.
+    """skorch net that trains f, and perhaps a critic, with several named terms.
+
+    The loss of a batch, its terms and its size are in ``history`` under the names
+    that skorch would give them, written when the epoch is over: looking at each
+    one as it comes would make a GPU wait.
 
     Parameters
     ----------
@@ -22,88 +25,183 @@ class ReconstructionNet(NeuralNet):
         f.
     criterion : EquivariantObjective
         The objective; it sees f itself, which the equivariance term calls again.
+    critic : torch.nn.Module or None, default=None
+        The discriminator D of adversarial training, with an optimizer of its own
+        and the rate ``lr``.
     seed : int, default=0
         Of the order of the samples.
     **kwargs
         As for :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module, criterion, *, seed=0, **kwargs):
-        super().__init__(module, criterion, **kwargs)
+    def __init__(self, module, criterion, *, critic=None, seed=0, **kwargs):
+        # Before skorch watches for modules that are set outside of initialize().
+        self.critic = critic
         self.seed = seed
+        super().__init__(module, criterion, **kwargs)
 
+    # ------------------------------------------------------------ initialisation
     def initialize(self):
-        """Initialise the net, and the stream that orders the samples."""
-        self.stream_ = RandomStream(self.seed)
+        """Initialise the net."""
+        self.interrupted_ = False
         return super().initialize()
+
+    def initialize_module(self):
+        """Initialise f, the critic, and the stream that orders the samples."""
+        super().initialize_module()
+        self.stream_ = RandomStream(self.seed)
+        if self.critic is not None:
+            self.critic_ = self.critic
+        return self
+
+    def initialize_optimizer(self):
+        """Give f and the critic an optimizer each."""
+        args, kwargs = self.get_params_for_optimizer(
+            "optimizer", self.module_.named_parameters()
+        )
+        self.optimizer_ = self.optimizer(*args, **kwargs)
+        if self.critic is not None:
+            self.critic_optimizer_ = torch.optim.Adam(
+                self.critic_.parameters(), lr=self.lr, fused=True
+            )
+        return self
 
     @property
     def _default_callbacks(self):
-        terms = ("train_loss", *self.criterion.term_names)
-        return [
-            ("epoch_timer", EpochTimer()),
-            *((name, PassthroughScoring(name, on_train=True)) for name in terms),
-            ("print_log", PrintLog()),
-        ]
+        return [("epoch_timer", EpochTimer()), ("print_log", PrintLog())]
 
     def get_iterator(self, dataset, training=False):
         """Return a loader of whole batches, shuffled by this net's own stream."""
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            shuffle=training,
-            generator=self.stream_.generator,
-            collate_fn=identity,
+        generator = self.stream_.generator if training else None
+        return BatchLoader(dataset, self.batch_size, generator)
+
+    # ------------------------------------------------------------------ training
+    def train_step(self, batch, **fit_params):
+        """Take one step with f, and one with the critic.
+
+        Parameters
+        ----------
+        batch : tuple of torch.Tensor or None
+            Measurements, ground truth and A†y.
+        **fit_params
+            Ignored.
+
+        Returns
+        -------
+        step : dict
+            ``loss``, ``y_pred`` and the ``terms`` of the loss, detached.
+        """
+        y, truth, start = (
+            None if part is None else part.to(self.device) for part in batch
         )
+        self.optimizer_.zero_grad()
+        critic = None if self.critic is None else self._criticise
+        if critic is not None:
+            self.critic_.requires_grad_(False)
+        evaluation = self.criterion_(self.module_, y, truth, start, critic)
+        evaluation.loss.backward()
+        self.notify(
+            "on_grad_computed",
+            named_parameters=self.module_.named_parameters(),
+            batch=batch,
+            training=True,
+        )
+        self.optimizer_.step()
+        if critic is not None:
+            self.critic_.requires_grad_(True)
+            self.critic_optimizer_.zero_grad()
+            critic_error(critic, evaluation.x1, evaluation.x2).backward()
+            self.critic_optimizer_.step()
+        return {
+            "loss": evaluation.loss.detach(),
+            "y_pred": evaluation.x1.detach(),
+            "terms": [term.detach() for term in evaluation.terms],
+        }
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return the objective and record its terms in the history."""
-        X, y_true = X.to(self.device), y_true.to(self.device)
-        loss, terms = self.criterion_(self.module_, y_pred, X, y_true)
-        for name, term in zip(self.criterion_.term_names, terms, strict=True):
-            self.history.record_batch(name, term.item())
-        return loss
+    def _criticise(self, x):
+        function = self.module_
+        with function.precision(x.device.type):
+            return self.critic_(x).float()
 
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run one epoch; if it fails, go back to where it began.
 
-def learning_rate_schedule(name, n_steps):
-    """Return the skorch callback of a learning-rate schedule, or None.
+        Parameters
+        ----------
+        iterator : BatchLoader
+            Of the batches.
+        training : bool
+            Always True: validation has a callback of its own.
+        prefix : str
+            Of the names in the history.
+        step_fn : callable
+            Takes one step.
+        **fit_params
+            Passed on to ``step_fn``.
+        """
+        if iterator is None:
+            return
+        before = copy.deepcopy(self.training_state())
+        self._set_training(training)
+        try:
+            sizes, rows = [], []
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                sizes.append(len(batch[0]))
+                rows.append(torch.stack([step["loss"], *step["terms"]]))
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+            self._record(prefix, sizes, torch.stack(rows).tolist())
+        except BaseException as error:
+            self.load_training_state(before)
+            del self.history[-1]
+            self.interrupted_ = isinstance(error, KeyboardInterrupt)
+            raise
 
-    Parameters
-    ----------
-    name : {"cosine", "constant"}
-        ``"cosine"`` rises linearly over the first twentieth of the steps, then
-        decays to zero: without the rise, the first steps of an untrained
-        network can cost a dB at the end.
-    n_steps : int
-        Steps of the whole fit.
+    def _record(self, prefix, sizes, rows):
+        """Write the losses of an epoch into the history, unless it diverged."""
+        history = self.history
+        names = [f"{prefix}_loss", *self.criterion_.term_names]
+        check_epoch(
+            len(history),
+            names,
+            rows,
+            history[0]["batches"][0].get(names[0], rows[0][0]),
+            f"lr={self.lr:g}",
+        )
+        for record, size, row in zip(history[-1]["batches"], sizes, rows, strict=True):
+            record.update(zip(names, row, strict=True))
+            record[f"{prefix}_batch_size"] = size
+        for name, column in zip(names, zip(*rows, strict=True), strict=True):
+            total = sum(value * size for value, size in zip(column, sizes, strict=True))
+            history.record(name, total / sum(sizes))
+        history.record(f"{prefix}_batch_count", len(rows))
 
-    Returns
-    -------
-    callback : skorch.callbacks.LRScheduler or None
-    """
-    if name == "constant":
-        return None
-    return LRScheduler(
-        policy=torch.optim.lr_scheduler.LambdaLR,
-        lr_lambda=WarmUpCosine(n_steps),
-        step_every="batch",
-    )
+    # --------------------------------------------------------------------- state
+    @property
+    def _stateful(self):
+        names = ("module_", "criterion_", "optimizer_", "stream_")
+        if self.critic is not None:
+            names += ("critic_", "critic_optimizer_")
+        return names
 
+    def training_state(self):
+        """Return all that the rest of a training depends on, but for the history.
 
-class WarmUpCosine:
-    """Factor of the learning rate at a step: linear rise, cosine decay.
+        Returns
+        -------
+        state : dict
+            State dictionaries by the name of the part, and the schedule's step;
+            tensors are shared with the net.
+        """
+        state = {name: getattr(self, name).state_dict() for name in self._stateful}
+        schedule = dict(self.callbacks_).get("lr_schedule")
+        return {**state, "step": 0 if schedule is None else schedule.step_}
 
-    Parameters
-    ----------
-    n_steps : int
-        Steps of the whole fit.
-    """
-
-    def __init__(self, n_steps):
-        self.n_steps = n_steps
-
-    def __call__(self, step):
-        """Return the factor in [0, 1] for step number ``step``."""
-        rise = min(1.0, (step + 1) / max(_WARM_UP * self.n_steps, 1))
-        progress = min(step / self.n_steps, 1.0)
-        return rise * 0.5 * (1 + math.cos(math.pi * progress))
+    def load_training_state(self, state):
+        """Go to a state returned by :meth:`training_state`."""
+        for name in self._stateful:
+            getattr(self, name).load_state_dict(state[name])
+        schedule = dict(self.callbacks_).get("lr_schedule")
+        if schedule is not None:
+            schedule.step_ = state["step"]

@@ -1,39 +1,72 @@
 """Training data that is handed out a whole batch at a time."""
 
+import math
+
 import torch
 from torch.utils.data import Dataset
 
 
 class BatchedDataset(Dataset):
-    """Measurements, and images where there are any, indexed batch by batch.
-
-    ``__getitems__`` and :func:`identity` as ``collate_fn`` save the loader the
-    splitting into samples and the stacking back.
+    """Measurements, and what belongs to them, indexed batch by batch.
 
     Parameters
     ----------
     Y : torch.Tensor of shape (n_samples, channel, *measurement_shape)
         Measurements.
-    x : torch.Tensor of shape (n_samples, channel, *image_shape), default=None
-        Ground truth. None: every batch carries an empty tensor in its place.
+    truth : torch.Tensor of shape (n_samples, channel, *image_shape), default=None
+        Ground truth.
+    start : torch.Tensor of shape (n_samples, channel, *image_shape), default=None
+        A†y, where it has been computed beforehand.
     """
 
-    def __init__(self, Y, x=None):
+    def __init__(self, Y, truth=None, start=None):
         self.Y = Y
-        self.x = x
+        self.truth = truth
+        self.start = start
 
     def __len__(self):
         return len(self.Y)
 
     def __getitem__(self, index):
-        return tuple(part[0] for part in self.__getitems__([index]))
+        return tuple(
+            None if part is None else part[0] for part in self.__getitems__([index])
+        )
 
     def __getitems__(self, indices):
         indices = torch.as_tensor(indices)
-        Y = self.Y[indices]
-        return Y, (Y.new_empty(len(Y), 0) if self.x is None else self.x[indices])
+        parts = (self.Y, self.truth, self.start)
+        return tuple(None if part is None else part[indices] for part in parts)
 
 
-def identity(batch):
-    """Return the batch as it is."""
-    return batch
+class BatchLoader:
+    """Iterate over the batches of a data set, in a new order each time.
+
+    torch's ``DataLoader`` spends more time on one sample of such a data set than
+    this does on a batch.
+
+    Parameters
+    ----------
+    dataset : BatchedDataset
+        What to iterate over.
+    batch_size : int
+        Samples a batch; the last one may be smaller.
+    generator : torch.Generator or None
+        Source of the order; None keeps that of the data set.
+    """
+
+    def __init__(self, dataset, batch_size, generator=None):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self):
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self):
+        n_samples = len(self.dataset)
+        if self.generator is None:
+            order = torch.arange(n_samples)
+        else:
+            order = torch.randperm(n_samples, generator=self.generator)
+        for indices in order.split(self.batch_size):
+            yield self.dataset.__getitems__(indices)

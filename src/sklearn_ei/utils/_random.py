@@ -36,8 +36,11 @@ def seeded_initialisation(seed):
         yield
 
 
-class RandomStream:
-    """A ``torch.Generator`` that can be pickled and copied with its position.
+class RandomStream(torch.nn.Module):
+    """A ``torch.Generator`` whose position is saved, copied and pickled.
+
+    A module without parameters: in the ``state_dict`` of the module that draws
+    from it, so that a training resumes with the numbers it would have drawn.
 
     Parameters
     ----------
@@ -46,14 +49,26 @@ class RandomStream:
     """
 
     def __init__(self, seed):
+        super().__init__()
         self.generator = make_generator(seed)
 
+    def get_extra_state(self):
+        """Return the position, for ``state_dict``."""
+        return self.generator.get_state()
+
+    def set_extra_state(self, state):
+        """Go to a position returned by :meth:`get_extra_state`."""
+        self.generator.set_state(state)
+
     def __getstate__(self):
-        return {"state": self.generator.get_state()}
+        state = self.__dict__.copy()
+        state["generator"] = self.generator.get_state()
+        return state
 
     def __setstate__(self, state):
-        self.generator = torch.Generator()
-        self.generator.set_state(state["state"])
+        super().__setstate__(state)
+        position, self.generator = state["generator"], torch.Generator()
+        self.generator.set_state(position)
 
 
 def spawn_seeds(random_state, count):

@@ -224,7 +224,7 @@ def shape_of_images(y, n_samples):
     return shape
 
 
-def check_images(x, n_samples, sample_shape, estimator_name):
+def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False):
     """Validate ground-truth images that belong to measurements.
 
     Parameters
@@ -237,11 +237,18 @@ def check_images(x, n_samples, sample_shape, estimator_name):
         Image shape, channels last; None while it is open.
     estimator_name : str
         For the message.
+    missing_ok : bool, default=False
+        Whether images may be missing: those that are NaN throughout.
 
     Returns
     -------
     x : ndarray of float32
+        Missing images are NaN.
     """
+    missing = _missing_images(_as_array(x, "y", "images")) if missing_ok else None
+    if missing is not None:
+        x = np.array(_as_array(x, "y", "images"), dtype=np.float32)
+        x[missing] = 0
     checked = check_stack(x, "y", "images")
     if len(checked) != n_samples:
         raise ValueError(
@@ -253,6 +260,13 @@ def check_images(x, n_samples, sample_shape, estimator_name):
             f"y has images of shape {checked.shape[1:]}, but {estimator_name} expected "
             f"images of shape {tuple(sample_shape)}."
         )
+    if missing is not None:
+        if missing.all():
+            raise ValueError(
+                f"y has no image for any of its {n_samples} samples (all are NaN), but "
+                f"{estimator_name} expected at least one."
+            )
+        checked[missing] = np.nan
     return checked
 
 
@@ -288,3 +302,11 @@ def check_out(out, shape, Y):
             "writable array of its own."
         )
     return out
+
+
+def _missing_images(array):
+    """Return which images of a stack are NaN throughout, or None if none are."""
+    if array.dtype.kind != "f" or array.ndim < 2 or not array.size:
+        return None
+    missing = np.isnan(array.reshape(len(array), -1)).all(axis=1)
+    return missing if missing.any() else None

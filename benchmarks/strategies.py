@@ -1,0 +1,182 @@
+"""Every way of training on the same slices, network, seed and number of steps.
+
+    python benchmarks/strategies.py ct100_train_128.npz [--only ROW ...]
+
+The file holds an array `images`, (90, 128, 128), uint16: CT100 slices. Sinograms
+of 50 views; `[:80]` to train, `[80:]` to report, which nothing was tuned on. Rows
+that have been run are kept in results/strategies.json unless --only names them.
+Noise is Gaussian, its standard deviation given in parts of the largest y.
+
+`cpu` is processor time. With one thread (the default) it hardly depends on what
+else the machine does, and several copies can run side by side.
+"""
+
+import argparse
+import time
+
+import _record
+import numpy as np
+import torch
+
+from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
+from sklearn_ei.groups import Rotations
+from sklearn_ei.metrics import psnr, ssim
+from sklearn_ei.noise import GaussianNoise
+from sklearn_ei.operators import ParallelBeamCT
+
+OPERATOR = ParallelBeamCT(n_views=50)
+
+
+def default(**parameters):
+    return EquivariantReconstructor(OPERATOR, Rotations(360), **parameters)
+
+
+def plain(**parameters):
+    return default(n_consistency=0, **parameters)
+
+
+# row: (noise, estimator, which ground truth it gets)
+ROWS = {
+    "A†y, Ram-Lak": (0, PseudoInverseReconstructor(OPERATOR), None),
+    "A†y, refined once": (
+        0,
+        PseudoInverseReconstructor(ParallelBeamCT(n_views=50, n_refinements=1)),
+        None,
+    ),
+    "plain: EI": (0, plain(), None),
+    "plain: supervised": (0, plain(alpha=0, supervised=True), "all"),
+    "plain: MC": (0, plain(alpha=0), None),
+    "plain: supervised + EI": (0, plain(supervised=True), "all"),
+    "plain: EI adversarial": (0, plain(beta=1e-4), None),
+    "default: EI": (0, default(), None),
+    "default: supervised": (0, default(alpha=0, supervised=True), "all"),
+    "default: supervised + EI": (0, default(supervised=True), "all"),
+    "default: MC": (0, default(alpha=0), None),
+    "default: EI, a tenth of the slices with ground truth": (
+        0,
+        default(supervised=True),
+        "tenth",
+    ),
+}
+for level in (0.005, 0.02):
+    ROWS |= {
+        f"noise {level:.1%}: A†y, Ram-Lak": (
+            level,
+            PseudoInverseReconstructor(OPERATOR),
+            None,
+        ),
+        f"noise {level:.1%}: A†y, Hann": (
+            level,
+            PseudoInverseReconstructor(ParallelBeamCT(n_views=50, filter="hann")),
+            None,
+        ),
+        f"noise {level:.1%}: EI": (level, default(), None),
+        f"noise {level:.1%}: EI without data consistency": (level, plain(), None),
+        f"noise {level:.1%}: robust EI, level estimated": (
+            level,
+            default(noise=GaussianNoise()),
+            None,
+        ),
+        f"noise {level:.1%}: robust EI, level unknown (UNSURE)": (
+            level,
+            default(data_term="unsure"),
+            None,
+        ),
+        f"noise {level:.1%}: robust EI, level 1.5 times too large": (
+            level,
+            ("factor", 1.5),
+            None,
+        ),
+        f"noise {level:.1%}: robust EI, level 1.5 times too small": (
+            level,
+            ("factor", 1 / 1.5),
+            None,
+        ),
+        f"noise {level:.1%}: robust EI, R2R": (level, ("r2r", 1.0), None),
+    }
+
+
+def measure(images, level, seed):
+    """Return sinograms, with the standard deviation of their noise."""
+    Y = OPERATOR.measure(images)
+    sigma = level * float(Y.max())
+    if level == 0:
+        return Y, 0.0
+    return GaussianNoise(sigma).add(Y, random_state=seed), sigma
+
+
+def estimator_of(recipe, sigma):
+    if not isinstance(recipe, tuple):
+        return recipe
+    kind, factor = recipe
+    noise = GaussianNoise(float(sigma * factor))
+    return default(noise=noise, data_term="r2r" if kind == "r2r" else "auto")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file")
+    parser.add_argument("--only", nargs="*", choices=ROWS, default=None)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--name", default="strategies", help="of the JSON file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    images = np.load(options.file)["images"][:90] / np.float32(65535)
+    train, test = slice(0, 80), slice(80, 90)
+
+    for name, (level, recipe, truth) in ROWS.items():
+        result = _record.read(options.name)
+        if (
+            name in result.get("rows", {})
+            if options.only is None
+            else name not in options.only
+        ):
+            continue
+        Y, sigma = measure(images, level, options.seed)
+        estimator = estimator_of(recipe, sigma)
+        if hasattr(estimator, "max_epochs"):
+            estimator.set_params(max_epochs=options.epochs, random_state=options.seed)
+        x = None if truth is None else images[train].copy()
+        if truth == "tenth":
+            x[8:] = np.nan
+        wall, cpu = time.perf_counter(), time.process_time()
+        estimator.fit(Y[train], x)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        reconstructed = estimator.predict(Y[test])
+        per_image = psnr(images[test], reconstructed, per_image=True)
+        row = {
+            "psnr": float(per_image.mean()),
+            "ssim": ssim(images[test], reconstructed),
+            "train_psnr": estimator.score(Y[train], images[train]),
+            "epochs": getattr(estimator, "n_iter_", 0),
+            "wall_seconds": wall,
+            "cpu_seconds": cpu,
+            "threads": options.threads,
+            "seed": options.seed,
+            "sigma": sigma,
+            "psnr_per_image": [round(float(value), 3) for value in per_image],
+        }
+        if getattr(estimator, "noise_", None) is not None:
+            row["sigma_used"] = float(estimator.noise_.sigma)
+        # Another copy may have written meanwhile.
+        result = _record.read(options.name)
+        result["machine"] = _record.machine()
+        result["setting"] = "CT100[:90] 128², 50 views, train [:80], test [80:]"
+        result.setdefault("rows", {})[name] = row
+        _record.write(options.name, result)
+        print(name, {k: v for k, v in row.items() if k != "psnr_per_image"}, flush=True)
+
+    rows = _record.read(options.name)["rows"]
+    print(f"\n| | PSNR (dB) | SSIM | on train | epochs | CPU (s) |\n|{' --- |' * 6}")
+    for name in (name for name in ROWS if name in rows):
+        row = rows[name]
+        print(
+            f"| {name} | {row['psnr']:.2f} | {row['ssim']:.4f} | "
+            f"{row['train_psnr']:.2f} | {row['epochs']} | {row['cpu_seconds']:.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Stein's unbiased risk estimate, for Gaussian and Poisson noise and their mixture."""
+
+import torch
+import torch.nn.functional as F
+
+from ..utils._random import RandomStream
+from ._data_term import DataTerm
+
+# Of the noise's standard deviation. Smaller steps drown in the rounding errors of
+# bfloat16, larger ones in curvature; see Notes of SURE.
+_STEP = 0.1
+
+
+class SURE(DataTerm):
+    """Unbiased estimate of MSE(A f(y), A x), the error against noise-free data.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A, resolved.
+    noise : NoiseModel
+        With numbers for parameters, in the units of y.
+    seed : int, default=0
+        Of the probe.
+
+    Notes
+    -----
+    With h = A ∘ f, variances v = σ² + γ y (γ the gain) and means over all
+    entries, the term is
+
+        mean (h(y) − y)² − mean v + 2 mean v_i b_i (h_i(y + τ b) − h_i(y))/τ,
+
+    one more pass through f. Its expectation over noise is the error
+    ‖A f(y) − A x‖²/m; single values may be negative. The probe b is random with
+    mean 0 and variance 1. For Gaussian noise b_i = ±1, and this is Monte-Carlo
+    SURE, eq. (8) of [1]_. Where quanta are counted, Stein's identity is
+
+        E u_i h_i(y) = E [y_i h_i(y − γ e_i) − σ² ∂_i h_i(y − γ e_i)],  u = A x,
+
+    which [1]_ and [2]_ expand in ∂_i h_i and ∂_i² h_i. A probe with the skewness
+    E b_i³ = −(γ/τ)(γ y_i + 2σ²)/(γ y_i + σ²) brings in the second derivatives
+    without a pass of their own; b_i then takes two values.
+
+    The step τ is a tenth of the noise's root mean square. On a trained network
+    (CT, 50 views, 0.5 % noise) the divergence is then 0.06 % off in bfloat16 and
+    0.02 % in float32, with a Monte-Carlo error of 0.7 %; at a thousandth, bfloat16
+    has errors of 3 % and gradients that are mostly noise; at one standard deviation
+    curvature makes 1.3 %. So f may compute in bfloat16.
+
+    In training mode, batch normalisation ties the samples of a batch together.
+    The estimate stays unbiased: all is as if the batch were one measurement, and
+    the risk that of f in training mode.
+
+    References
+    ----------
+    .. [1] D. Chen, J. Tachella and M. E. Davies, "Robust Equivariant Imaging: a
+       fully unsupervised framework for learning to image from noisy and partial
+       measurements", CVPR 2022.
+    .. [2] Y. Le Montagner, E. D. Angelini and J.-C. Olivo-Marin, "An unbiased risk
+       estimator for image denoising in the presence of mixed Poisson–Gaussian
+       noise", IEEE Trans. Image Processing 23(3), 2014.
+    """
+
+    name = "sure"
+
+    def __init__(self, operator, noise, seed=0):
+        super().__init__()
+        self.operator = operator
+        self.noise = noise
+        self.stream = RandomStream(seed)
+
+    def forward(self, f, x1, y_in, y_target, truth=None):
+        """Return the estimate, a scalar; see :class:`DataTerm`."""
+        h = self.operator.forward(x1)
+        residual = F.mse_loss(h, y_target)
+        spread = self.noise.variance(y_in)
+        power = float(spread.mean())
+        if power == 0:
+            return residual
+        sigma, gain = self.noise.levels
+        tau = _STEP * power**0.5
+        variance = sigma**2 + gain * y_in  # unbiased also where y is negative
+        skewness = -gain / tau * (1 + sigma**2 / spread.clamp_min(1e-12 * power))
+        b = draw_probe(skewness, self.stream.generator)
+        difference = self.operator.forward(f(y_in + tau * b)) - h
+        divergence = (variance * b * difference).mean() / tau
+        return residual - variance.mean() + 2 * divergence
+
+
+def draw_probe(skewness, generator):
+    """Draw independent numbers with mean 0, variance 1 and given skewness.
+
+    Parameters
+    ----------
+    skewness : torch.Tensor
+        E b³, for each entry.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+
+    Returns
+    -------
+    b : torch.Tensor
+        Like ``skewness``. Its values are a with probability 1/(1 + a²) and
+        −1/a otherwise, with a − 1/a the skewness.
+    """
+    root = torch.sqrt(skewness.square() + 4)
+    # Of both solutions, a and −1/a, the larger without cancellation first.
+    large = (skewness.abs() + root) / 2
+    u = torch.rand(skewness.shape, generator=generator, dtype=skewness.dtype)
+    rare = u.to(skewness.device) * (1 + large.square()) < 1
+    b = torch.where(rare, large, -1 / large)
+    return torch.where(skewness < 0, -b, b)

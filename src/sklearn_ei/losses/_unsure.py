@@ -1,0 +1,111 @@
+"""SURE where the level of Gaussian noise is not known."""
+
+from numbers import Real
+
+import torch
+import torch.nn.functional as F
+from sklearn.utils import check_scalar
+
+from ..utils._random import RandomStream
+from ._data_term import DataTerm
+from ._sure import draw_probe
+
+_STEP = 0.1  # of the estimated level; see the Notes of SURE
+_START = 1e-3  # η at first, in mean squares of y
+
+
+class UNSURE(DataTerm):
+    """SURE with a multiplier in place of the variance of Gaussian noise.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A, resolved.
+    seed : int, default=0
+        Of the probe.
+    step_size : float, default=0.1
+        Of the multiplier's gradient ascent.
+    momentum : float in [0, 1), default=0.9
+        Of the same.
+
+    Attributes
+    ----------
+    level : float
+        √η, an estimate of the noise's standard deviation; NaN before training.
+
+    Notes
+    -----
+    The problem is max_η min_f of
+
+        mean (h(y) − y)² + 2 η div h(y)/m,   h = A ∘ f,
+
+    eq. (8) of [1]_: of all functions whose expected divergence is zero, which
+    cannot let noise through, the one that stays closest to y. Its solution is
+    as good as SURE's but for a term of the order of the remaining error, and
+    the multiplier is η = σ²/(1 − e/σ²), where e < σ² is the mean squared error
+    that the best h leaves: never below σ², and close to it where A f(y)
+    removes most of the noise.
+
+    The divergence is estimated by one probe, as in :class:`SURE`. η takes one
+    step with each call while the term is in training mode, along the average of
+    past gradients. The steps are taken in log η, so that units do not matter and η
+    stays positive. η and the average are buffers, and so part of a checkpoint.
+
+    References
+    ----------
+    .. [1] J. Tachella, M. Davies and L. Jacques, "UNSURE: self-supervised learning
+       with Unknown Noise level and Stein's Unbiased Risk Estimate", ICLR 2025.
+    """
+
+    name = "unsure"
+
+    def __init__(self, operator, seed=0, *, step_size=0.1, momentum=0.9):
+        super().__init__()
+        check_scalar(
+            step_size, "step_size", Real, min_val=0, include_boundaries="neither"
+        )
+        check_scalar(
+            momentum, "momentum", Real, min_val=0, max_val=1, include_boundaries="left"
+        )
+        self.operator = operator
+        self.step_size = step_size
+        self.momentum = momentum
+        self.stream = RandomStream(seed)
+        self.register_buffer("eta", torch.tensor(float("nan"), dtype=torch.float64))
+        self.register_buffer("velocity", torch.tensor(0.0, dtype=torch.float64))
+
+    @property
+    def level(self):
+        """Standard deviation √η, in the units of y."""
+        return float(self.eta) ** 0.5
+
+    def sample(self, y, generator):
+        """Return ``y`` with noise of the present level, as noise models do."""
+        if torch.isnan(self.eta):
+            return y
+        noise = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+        return y + self.level * noise.to(y.device)
+
+    @torch.no_grad()
+    def _ascend(self, divergence):
+        average = self.momentum * self.velocity
+        self.velocity.copy_(average + (1 - self.momentum) * divergence)
+        self.eta.mul_(torch.exp(2 * self.step_size * self.velocity))
+
+    def forward(self, f, x1, y_in, y_target, truth=None):
+        """Return the Lagrangian, a scalar; see :class:`DataTerm`."""
+        h = self.operator.forward(x1)
+        residual = F.mse_loss(h, y_target)
+        if torch.isnan(self.eta):
+            self.eta.fill_(_START * float(y_in.square().mean()))
+        eta = float(self.eta)
+        if eta == 0:  # measurements that are zero
+            return residual
+        tau = _STEP * eta**0.5
+        b = draw_probe(torch.zeros_like(y_in), self.stream.generator)
+        difference = self.operator.forward(f(y_in + tau * b)) - h
+        divergence = (b * difference).mean() / tau
+        loss = residual + 2 * eta * divergence
+        if self.training:
+            self._ascend(divergence)
+        return loss

@@ -1,0 +1,220 @@
+"""What all noise models share."""
+
+from abc import ABCMeta, abstractmethod
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+
+from ._estimate import estimate_levels
+
+
+class NoiseModel(BaseEstimator, metaclass=ABCMeta):
+    """Base class of noise models y = A x + noise, independent for each entry.
+
+    Parameters are in the units of the measurements, and may be ``"auto"`` until
+    :meth:`resolve` has estimated them. The methods that follow it need numbers.
+
+    A subclass supplies :meth:`_draw` and :meth:`recorrupt`, and has the parameters
+    ``sigma`` or ``gain``, or both: the variance is σ² + gain · A x.
+    """
+
+    # ---------------------------------------------------------------- parameters
+    @property
+    def _given(self):
+        """``{"sigma": …, "gain": …}`` as given; 0 for what the model lacks."""
+        return {name: getattr(self, name, 0.0) for name in ("sigma", "gain")}
+
+    def _check_params(self):
+        for name, value in self._given.items():
+            if isinstance(value, str) and value == "auto":
+                continue
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not number or not 0 <= value < np.inf:
+                raise ValueError(
+                    f"Got {name}={value!r}, but expected a finite number, zero or "
+                    "more, or 'auto'."
+                )
+
+    @property
+    def levels(self):
+        """The parameters ``(sigma, gain)`` as floats, 0 for what the model lacks.
+
+        Raises ``ValueError`` where one is ``"auto"`` still or out of its range.
+        """
+        self._check_params()
+        for name, value in self._given.items():
+            if value == "auto":
+                raise ValueError(
+                    f"Got {name}='auto', but expected a number, or the noise model "
+                    "that resolve(operator, y) returns."
+                )
+        return tuple(float(value) for value in self._given.values())
+
+    def _with(self, **levels):
+        own = self.get_params(deep=False)
+        return clone(self).set_params(
+            **{name: value for name, value in levels.items() if name in own}
+        )
+
+    def resolve(self, operator, y):
+        """Return a copy whose parameters are numbers, estimated where ``"auto"``.
+
+        Parameters
+        ----------
+        operator : ForwardOperator
+            A, resolved.
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Noisy measurements.
+
+        Returns
+        -------
+        noise : NoiseModel
+            Of the same class.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, or cannot be told from ``y``.
+
+        See Also
+        --------
+        sklearn_ei.noise._estimate.estimate_levels : How it is done.
+        """
+        self._check_params()
+        if "auto" not in self._given.values():
+            return clone(self)
+        return self._with(**estimate_levels(operator, y, **self._given))
+
+    def scaled(self, factor):
+        """Return the model of the same measurements multiplied by ``factor``.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0. σ and gain are both in the units of y, and so both grow with it.
+
+        Returns
+        -------
+        noise : NoiseModel
+        """
+        sigma, gain = self.levels
+        return self._with(sigma=sigma * factor, gain=gain * factor)
+
+    # ------------------------------------------------------------------ randomness
+    def variance(self, y):
+        """Return an estimate of the noise variance of each entry.
+
+        Parameters
+        ----------
+        y : torch.Tensor
+            Noisy measurements.
+
+        Returns
+        -------
+        variance : torch.Tensor
+            σ² + gain · max(y, 0), of the shape of ``y``.
+        """
+        sigma, gain = self.levels
+        return sigma**2 + gain * y.clamp_min(0)
+
+    def sample(self, y, generator):
+        """Return noisy measurements of noise-free ones.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Noise-free measurements. Gradients flow as through y + constant.
+        generator : torch.Generator
+            Source of randomness, on the CPU.
+
+        Returns
+        -------
+        noisy : torch.Tensor
+            Of the shape, dtype and device of ``y``. Negative entries have no
+            Poisson noise.
+        """
+        self._check_params()
+        clean = y.detach().cpu()
+        return y + (self._draw(clean, generator) - clean).to(y)
+
+    @abstractmethod
+    def _draw(self, clean, generator):
+        """Return noisy measurements of noise-free ones, a tensor on the CPU."""
+
+    @abstractmethod
+    def recorrupt(self, y, generator, strength):
+        """Return a pair of noisier measurements whose errors are independent.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Noisy measurements.
+        generator : torch.Generator
+            Source of randomness, on the CPU.
+        strength : float
+            How much noise the first of the pair gets in addition.
+
+        Returns
+        -------
+        y1, y2 : torch.Tensor
+            Both have the noise-free measurements as their mean, and given these
+            they are independent (Gaussian: uncorrelated and jointly normal).
+        """
+
+    def add(self, Y, random_state=None):
+        """Simulate noise on NumPy measurements.
+
+        Parameters
+        ----------
+        Y : array-like
+            Noise-free measurements, of any shape.
+        random_state : int, RandomState instance or None, default=None
+            Pass an int for the same noise at every call.
+
+        Returns
+        -------
+        noisy : ndarray of float32
+            A copy with noise.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is ``"auto"`` or out of its range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_ei.noise import GaussianNoise
+        >>> noisy = GaussianNoise(0.1).add(np.zeros((4, 50, 50)), random_state=0)
+        >>> round(float(noisy.std()), 2)
+        0.1
+        """
+        sigma, gain = self.levels
+        rng = check_random_state(random_state)
+        noisy = np.array(Y, dtype=np.float64)
+        if gain > 0:
+            # What is negative cannot be counted, and stays as it is.
+            rate = np.maximum(noisy, 0)
+            noisy += gain * rng.poisson(rate / gain) - rate
+        if sigma > 0:
+            noisy += rng.normal(0, sigma, noisy.shape)
+        return noisy.astype(np.float32)
+
+
+def draw_poisson(clean, gain, generator):
+    """Return gain · Poisson(clean/gain); negative entries stay as they are."""
+    if gain == 0:
+        return clean
+    rate = clean.clamp_min(0)
+    # Counts above 2²⁴ are not integers in float32; the error is far below noise.
+    counts = torch.poisson(rate / gain, generator=generator)
+    return clean + (gain * counts - rate)
+
+
+def draw_normal(y, sigma, generator):
+    """Return N(0, σ²) of the shape, dtype and device of ``y``, drawn on the CPU."""
+    w = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+    return (sigma * w).to(y.device)

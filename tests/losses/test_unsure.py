@@ -1,0 +1,108 @@
+"""The multiplier of UNSURE on a problem whose solution is known."""
+
+import copy
+
+import pytest
+import torch
+
+from sklearn_ei.losses import UNSURE
+from sklearn_ei.operators import Inpainting
+from sklearn_ei.utils._random import make_generator
+
+N, N_SIGNAL = 40, 4
+SIGMA, SIGNAL = 0.3, 5.0
+
+
+class Gains(torch.nn.Module):
+    """A linear denoiser: one gain where there is signal, one where there is none."""
+
+    def __init__(self):
+        super().__init__()
+        self.gains = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+
+    def forward(self, y):
+        a, b = self.gains
+        return torch.cat([a * y[..., :N_SIGNAL], b * y[..., N_SIGNAL:]], dim=-1)
+
+
+def measurements(n, generator):
+    y = SIGMA * torch.randn((n, 1, N), generator=generator, dtype=torch.float64)
+    signal = torch.randn((n, 1, N_SIGNAL), generator=generator, dtype=torch.float64)
+    y[..., :N_SIGNAL] += SIGNAL * signal
+    return y
+
+
+def train(unit=1.0, n_steps=1500):
+    operator = Inpainting(0.0, (N,))
+    term, f = UNSURE(operator, step_size=0.02), Gains()
+    optimizer = torch.optim.Adam(f.parameters(), lr=0.01)
+    generator = make_generator(0)
+    for _ in range(n_steps):
+        y = unit * measurements(64, generator)
+        loss = term(f, f(y), y, y, None) / unit**2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return term, f
+
+
+def test_the_multiplier_converges_to_the_saddle_point():
+    """With zero divergence and quadratic risks, η = N/(Σ 1/variance of y_i)."""
+    term, f = train()
+    eta = N / (N_SIGNAL / (SIGNAL**2 + SIGMA**2) + (N - N_SIGNAL) / SIGMA**2)
+    assert eta > SIGMA**2
+    assert term.level == pytest.approx(eta**0.5, rel=0.05)
+    assert term.level == pytest.approx(SIGMA, rel=0.12)  # an upper estimate
+    a, b = f.gains.tolist()
+    assert abs(a * N_SIGNAL + b * (N - N_SIGNAL)) / N < 0.02
+    assert a == pytest.approx(1, abs=0.05)
+
+
+def test_units_do_not_matter():
+    term, f = train(n_steps=50)
+    large, g = train(unit=1e3, n_steps=50)
+    assert large.level == pytest.approx(1e3 * term.level, rel=1e-6)
+    torch.testing.assert_close(f.gains, g.gains)
+
+
+def test_value_equals_the_formula_and_only_training_moves_the_multiplier():
+    term, f = UNSURE(Inpainting(0.0, (N,)), seed=5), Gains()
+    y = measurements(7, make_generator(1))
+    term(f, f(y), y, y)
+    before = float(term.eta)
+    term.eval()
+    with torch.no_grad():
+        f.gains.copy_(torch.tensor([0.9, 0.2]))
+    value = term(f, f(y), y, y)
+    assert float(term.eta) == before
+    residual = (f(y) - y).square().mean()
+    divergence = (0.9 * N_SIGNAL + 0.2 * (N - N_SIGNAL)) / N  # signs: no error
+    torch.testing.assert_close(value, residual + 2 * before * divergence)
+    term.train()
+    term(f, f(y), y, y)
+    assert float(term.eta) > before  # the divergence is positive
+
+
+def test_the_multiplier_is_in_the_checkpoint():
+    y = measurements(7, make_generator(1))
+    f, term = Gains(), UNSURE(Inpainting(0.0, (N,)))
+    for _ in range(3):
+        term(f, f(y), y, y)
+    other = UNSURE(Inpainting(0.0, (N,)))
+    other.load_state_dict(copy.deepcopy(term.state_dict()))
+    other.stream = copy.deepcopy(term.stream)
+    assert other.level == term.level
+    assert torch.equal(other(f, f(y), y, y), term(f, f(y), y, y))
+    assert other.level == term.level
+
+
+def test_measurements_that_are_zero_stay_harmless():
+    f, term = Gains(), UNSURE(Inpainting(0.0, (N,)))
+    y = torch.zeros((2, 1, N), dtype=torch.float64)
+    assert term(f, f(y), y, y).item() == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("step_size", 0), ("momentum", 1.0)])
+def test_bad_parameters_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        UNSURE(Inpainting(0.0, (N,)), **{name: value})

@@ -1,0 +1,206 @@
+"""Every way of training that a parameter switches on."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from sklearn_ei import DivergenceError, EquivariantReconstructor
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import ResidualUNet
+from sklearn_ei.operators import Inpainting, ParallelBeamCT
+
+OPERATOR = ParallelBeamCT(8, (16, 16))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return make_thorax_phantoms(6, (16, 16), random_state=0)
+
+
+@pytest.fixture(scope="module")
+def sinograms(images):
+    return OPERATOR.measure(images)
+
+
+def make(**parameters):
+    settings = {"max_epochs": 2, "width": 4, "depth": 2, "random_state": 0}
+    settings |= {"group": Rotations(360)}
+    return EquivariantReconstructor(OPERATOR, **{**settings, **parameters})
+
+
+def weights(estimator):
+    return torch.cat(
+        [p.detach().flatten() for p in estimator.net_.module_.parameters()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "terms"),
+    [
+        ({"alpha": 0}, ["measurement_consistency"]),
+        ({}, ["measurement_consistency", "equivariance_error"]),
+        (
+            {"beta": 0.1},
+            ["measurement_consistency", "equivariance_error", "adversarial_error"],
+        ),
+        (
+            {"alpha": 0, "beta": 0.1},
+            ["measurement_consistency", "adversarial_error"],
+        ),
+        ({"supervised": True, "alpha": 0}, ["supervised_error"]),
+        ({"supervised": True}, ["supervised_error", "equivariance_error"]),
+        (
+            {"supervised": True, "beta": 0.1},
+            ["supervised_error", "equivariance_error", "adversarial_error"],
+        ),
+    ],
+)
+def test_terms_are_in_the_history_by_name(parameters, terms, images, sinograms):
+    estimator = make(**parameters).fit(sinograms, images)
+    assert {
+        k for k in estimator.history_[-1] if k.endswith(("error", "consistency"))
+    } == set(terms)
+    values = np.array([estimator.history_[:, term] for term in terms])
+    assert np.isfinite(values).all()
+    weight = {
+        "equivariance_error": estimator.alpha_,
+        "adversarial_error": parameters.get("beta"),
+    }
+    total = sum(weight.get(t, 1) * v for t, v in zip(terms, values, strict=True))
+    np.testing.assert_allclose(total, estimator.history_[:, "train_loss"], rtol=1e-5)
+    assert np.isfinite(estimator.predict(sinograms)).all()
+
+
+@pytest.mark.parametrize("parameters", [{"beta": 0.5}, {"beta": 0.5, "alpha": 0}])
+def test_adversarial_training_is_reproducible_and_differs(parameters, sinograms):
+    first, second = (make(**parameters).fit(sinograms) for _ in range(2))
+    without = make(**{**parameters, "beta": 0}).fit(sinograms)
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(without))
+    assert first.net_.critic_ is not None
+
+
+def test_ground_truth_of_some_samples_is_used(images, sinograms):
+    """With all of it the semi-supervised fit is the supervised one."""
+    partial = images.copy()
+    partial[3:] = np.nan
+    mixed = make(supervised=True, alpha=0).fit(sinograms, partial)
+    assert "semi_supervised_error" in mixed.history_[-1]
+    assert np.isfinite(mixed.history_[:, "train_loss"]).all()
+    whole = make(supervised=True, alpha=0).fit(sinograms, images)
+    assert not torch.equal(weights(mixed), weights(whole))
+    # What ground truth says about its three samples changes what is learned ...
+    other = partial.copy()
+    other[:3] *= 1.1
+    changed = make(supervised=True, alpha=0).fit(sinograms, other)
+    assert not torch.equal(weights(mixed), weights(changed))
+
+
+def test_partly_missing_images_are_refused(images, sinograms):
+    holes = images.copy()
+    holes[2, 4, 4] = np.nan
+    with pytest.raises(ValueError, match="y contains NaN in sample 2"):
+        make(supervised=True).fit(sinograms, holes)
+    with pytest.raises(ValueError, match="no image for any of its 6 samples"):
+        make(supervised=True).fit(sinograms, np.full_like(images, np.nan))
+
+
+def small_network(n_channels, n_spatial_dims):
+    assert n_spatial_dims == 2
+    return torch.nn.Conv2d(n_channels, n_channels, 3, padding=1)
+
+
+def test_any_network_may_take_the_u_net_s_place(sinograms):
+    torch.manual_seed(0)
+    module = ResidualUNet(width=3, depth=2)
+    before = torch.cat([p.flatten().clone() for p in module.parameters()])
+    for network in (module, small_network):
+        estimator = make(network=network, n_consistency=0)
+        first, second = estimator.fit(sinograms), clone(estimator).fit(sinograms)
+        assert torch.equal(weights(first), weights(second))
+        assert np.isfinite(first.predict(sinograms)).all()
+    # The user's own module is copied, not trained.
+    after = torch.cat([p.flatten() for p in module.parameters()])
+    assert torch.equal(before, after)
+    assert isinstance(first.net_.module_.network, torch.nn.Conv2d)
+
+
+def test_a_factory_s_weights_come_from_random_state(sinograms):
+    first, second = (
+        make(network=small_network, random_state=seed, lr=1e-9).fit(sinograms)
+        for seed in (0, 1)
+    )
+    assert not torch.allclose(weights(first), weights(second))
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (3, "Got network=3, but expected a torch.nn.Module, a factory"),
+        (lambda c, d: "unet", "returned str, but expected a torch.nn.Module"),
+        (torch.nn.Conv2d(1, 1, 3), r"returned shape \(1, 1, 14, 14\) for images"),
+        (torch.nn.Conv2d(2, 1, 3), "network failed on a tensor of shape"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(network, message, sinograms):
+    estimator = make(network=network)
+    with pytest.raises((TypeError, ValueError), match=message):
+        estimator.fit(sinograms)
+    assert not hasattr(estimator, "net_")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"beta": -1}, "beta"),
+        ({"beta": np.inf}, "Got beta=inf"),
+        ({"beta": 1.0, "group": None, "alpha": 0}, "Got beta=1.0 without a group"),
+        ({"data_loss": "l3"}, "Got data_loss='l3'"),
+        ({"equivariance_loss": 2}, "Got equivariance_loss=2"),
+        ({"data_term": "mse"}, "Got data_term='mse'"),
+        ({"data_term": "sure"}, "data_term='sure' without noise"),
+        ({"data_term": "unsure", "data_loss": "l1"}, "but expected 'l2'"),
+        ({"data_term": "unsure", "supervised": True}, "with supervised=True"),
+        ({"noise": 0.02}, r"Got noise=0.02, but expected a noise model"),
+    ],
+)
+def test_what_does_not_fit_is_refused(parameters, message, images, sinograms):
+    estimator = make(**parameters)
+    with pytest.raises((TypeError, ValueError), match=message):
+        estimator.fit(sinograms, images)
+    assert not hasattr(estimator, "net_")
+
+
+def own_distance(a, b):
+    return (a - b).abs().square().mean()
+
+
+def test_a_callable_distance_equals_the_built_in_one(sinograms):
+    built_in = make().fit(sinograms)
+    own = make(data_loss=own_distance, equivariance_loss=own_distance).fit(sinograms)
+    np.testing.assert_allclose(
+        own.predict(sinograms), built_in.predict(sinograms), rtol=1e-3, atol=1e-4
+    )
+    other = make(data_loss="l1", equivariance_loss="huber").fit(sinograms)
+    assert not torch.equal(weights(built_in), weights(other))
+
+
+def test_a_fit_that_diverges_says_so_and_stays_usable(sinograms):
+    estimator = make(lr=1e5, lr_schedule="constant", max_epochs=30, n_consistency=0)
+    with pytest.raises(DivergenceError, match=r"epoch \d+, step \d+: .*smaller lr"):
+        estimator.fit(sinograms)
+    assert len(estimator.history_) == estimator.n_iter_ < 30
+    assert np.isfinite(estimator.predict(sinograms)).all()
+
+
+def test_a_single_measurement_is_enough_to_train_on():
+    image = make_thorax_phantoms(1, (32, 32), random_state=1)
+    operator = Inpainting(0.3, (32, 32))
+    y = operator.measure(image)
+    ei = EquivariantReconstructor(
+        operator, Shifts(), max_epochs=100, batch_size=1, random_state=0
+    ).fit(y)
+    assert ei.score(y, image) > psnr(image, operator.reconstruct(y)) + 10
