@@ -173,7 +173,7 @@ def make_network(n_channels, n_spatial_dims):
     "parameters",
     [
         {"noise": GaussianNoise(0.1), "data_term": "r2r"},
-        {"noise": GaussianNoise("auto")},
+        {"noise": GaussianNoise(0.5)},
         {"data_term": "unsure", "group": None, "alpha": 0},
         {"beta": 0.01, "data_loss": "l1"},
         {"network": make_network},
