@@ -16,7 +16,8 @@ FLOORS = [
     {"losses", "identifiability"},
     {"training"},
     {"metrics", "datasets"},
-    {"reconstruction"},
+    {"model_selection"},
+    {"reconstruction", "inspection"},
     {"persistence"},
     {"demo"},
 ]
@@ -96,7 +97,9 @@ def test_every_public_name_exists_and_is_documented():
         "losses",
         "identifiability",
         "datasets",
+        "model_selection",
         "reconstruction",
+        "inspection",
         "persistence",
     ],
 )

@@ -13,6 +13,7 @@ from skorch.callbacks import EarlyStopping
 from sklearn_ei import (
     DeepImagePriorReconstructor,
     EquivariantReconstructor,
+    EquivariantReconstructorCV,
     ModelFileError,
     PseudoInverseReconstructor,
     TikhonovReconstructor,
@@ -307,6 +308,16 @@ def test_odl_operators_and_other_estimators_are_refused(path):
     nested.append(nested)
     with pytest.raises(ValueError, match="more than 50 levels"):
         save(PseudoInverseReconstructor(nested), path)
+
+
+def test_a_fitted_estimator_inside_another_is_refused(path, fitted):
+    with pytest.raises(TypeError, match="expected estimators to be saved one by one"):
+        save(PseudoInverseReconstructor(fitted), path)
+    cv = EquivariantReconstructorCV(ParallelBeamCT(8), Rotations(12))
+    cv.best_estimator_ = fitted
+    with pytest.raises(TypeError, match=r"best_estimator_, a fitted Equivariant"):
+        save(cv, path)
+    assert not path.exists()
 
 
 def test_weights_that_are_not_finite_are_refused(path, fitted):

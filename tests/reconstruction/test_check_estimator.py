@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_ei import (
     DeepImagePriorReconstructor,
     EquivariantReconstructor,
+    EquivariantReconstructorCV,
     PseudoInverseReconstructor,
     TikhonovReconstructor,
     TotalVariationReconstructor,
@@ -20,6 +21,7 @@ TINY = {"max_epochs": 2, "width": 2, "depth": 2, "batch_size": 16, "random_state
 @parametrize_with_checks(
     [
         EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY),
+        EquivariantReconstructorCV(Inpainting(0.3), Shifts(), [0.1, 1], **TINY),
         PseudoInverseReconstructor(Inpainting(0.3)),
         TikhonovReconstructor(Inpainting(0.3)),
         TotalVariationReconstructor(Inpainting(0.3), n_iterations=5),

@@ -41,6 +41,11 @@ def test_channels():
     ).fit(colour)
     out = np.zeros_like(colour)
     np.testing.assert_array_equal(ei.predict(colour, out=out), ei.predict(colour))
+    images, std = ei.predict(colour, return_std=True, n_bootstrap=2, out=out)
+    assert images is out
+    expected, expected_std = ei.predict(colour, return_std=True, n_bootstrap=2)
+    np.testing.assert_array_equal(images, expected)
+    np.testing.assert_array_equal(std, expected_std)
 
 
 def test_a_refused_out_is_not_written_to(linear):

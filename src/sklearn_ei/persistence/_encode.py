@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ..groups import Group
 from ..operators import ODLOperator
+from ..reconstruction._base import OperatorEstimator
 from ..utils._params import brief
 from ._registry import known_objects, known_references
 
@@ -138,6 +139,16 @@ class Encoder:
         is_module = isinstance(value, torch.nn.Module)
         if isinstance(value, ODLOperator) or not (described or is_module):
             return None
+        if (
+            depth > 1
+            and isinstance(value, OperatorEstimator)
+            and hasattr(value, "operator_")
+        ):
+            raise TypeError(
+                f"Got {where}, a fitted {type(value).__name__} inside another "
+                "estimator, but expected estimators to be saved one by one, such as "
+                "save(search.best_estimator_, path)."
+            )
         kind = type(value)
         known = known_objects().get(kind.__name__) is kind
         encoded = {"object" if known else "custom": kind.__name__}

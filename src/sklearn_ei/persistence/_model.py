@@ -86,7 +86,7 @@ def save(estimator, path):
         "written_by": f"sklearn_ei {__version__}",
         "estimator": encoder.value(estimator, type(estimator).__name__),
         "fitted": {
-            name: encoder.value(value, name)
+            name: encoder.value(value, name, 1)
             for name, value in vars(estimator).items()
             if name not in estimator.get_params(deep=False) and name not in _NOT_SAVED
         },

@@ -101,10 +101,15 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         return self._predict_array(check_measurements(self, Y, reset=False), out)
 
+    def _images_shape(self, n_samples):
+        """Return the shape of reconstructions, as users see it."""
+        channels = () if self._n_image_channels is None else (self._n_image_channels,)
+        return (n_samples, *self.operator_.image_shape, *channels)
+
     @torch.no_grad()
     def _predict_array(self, Y, out=None):
         channels = () if self._n_image_channels is None else (self._n_image_channels,)
-        shape = (len(Y), *self.operator_.image_shape, *channels)
+        shape = self._images_shape(len(Y))
         if out is None:
             images = np.empty(shape, dtype=np.float32)
         else:

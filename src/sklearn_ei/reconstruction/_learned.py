@@ -24,12 +24,13 @@ from ..utils._random import spawn_seeds
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
 from ._network import check_network, make_network
+from ._uncertainty import UncertaintyMixin
 
 _SCALE_SAMPLES = 64
 _CACHE_BYTES = 2**30  # A†y of the training set is kept up to this size
 
 
-class LearnedReconstructor(CallbackSupportMixin, BaseReconstructor):
+class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstructor):
     """Base class of estimators that train f = G ∘ A† with skorch.
 
     A subclass has the parameters that :meth:`_check_training_params` names,

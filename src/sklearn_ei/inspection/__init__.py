@@ -1,0 +1,5 @@
+"""Displays that show what an estimator has found."""
+
+from ._uncertainty import UncertaintyDisplay
+
+__all__ = ["UncertaintyDisplay"]

@@ -1,0 +1,15 @@
+"""Scores to choose parameters by, with and without ground truth."""
+
+from ._held_out import held_out_score
+from ._self_consistency import equivariance_score, round_trip_score
+from ._truth import neg_measurement_error_score, neg_nmse_score, psnr_score, ssim_score
+
+__all__ = [
+    "equivariance_score",
+    "held_out_score",
+    "neg_measurement_error_score",
+    "neg_nmse_score",
+    "psnr_score",
+    "round_trip_score",
+    "ssim_score",
+]

@@ -1,0 +1,136 @@
+"""Scores against ground truth, as callables for ``scoring=``."""
+
+import numpy as np
+
+from ..metrics import psnr, ssim
+from ..utils._validation import check_images
+from ._estimators import unwrap
+
+
+def _images_and_truth(estimator, Y, y, name):
+    if y is None or np.ndim(y) < 2:
+        raise ValueError(
+            f"{name} got y={'None' if y is None else 'one number a sample'}, but "
+            "expected ground-truth images; held_out_score needs none."
+        )
+    reconstruct = getattr(estimator, "predict", None) or estimator.transform
+    images = np.asarray(reconstruct(Y))
+    return images, check_images(y, len(images), images.shape[1:], name)
+
+
+def psnr_score(estimator, Y, y=None):
+    """Peak signal-to-noise ratio in dB of an estimator's images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with ``predict`` (or only ``transform``) to images; may be a
+        pipeline.
+    Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+        Measurements.
+    y : array-like of shape (n_samples, *image_shape[, n_channels])
+        Ground truth.
+
+    Returns
+    -------
+    score : float
+        Mean :func:`~sklearn_ei.metrics.psnr`.
+
+    Raises
+    ------
+    ValueError
+        Without ground truth.
+    """
+    images, truth = _images_and_truth(estimator, Y, y, "psnr_score")
+    return psnr(truth, images)
+
+
+def ssim_score(estimator, Y, y=None):
+    """Structural similarity of an estimator's 2-D images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with ``predict`` (or only ``transform``) to images; may be a
+        pipeline.
+    Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+        Measurements.
+    y : array-like of shape (n_samples, H, W) or (n_samples, H, W, n_channels)
+        Ground truth.
+
+    Returns
+    -------
+    score : float
+        Mean :func:`~sklearn_ei.metrics.ssim`; channels are averaged.
+
+    Raises
+    ------
+    ValueError
+        Without ground truth.
+    """
+    images, truth = _images_and_truth(estimator, Y, y, "ssim_score")
+    return ssim(truth, images, channel_axis=-1 if images.ndim == 4 else None)
+
+
+def neg_nmse_score(estimator, Y, y=None):
+    """Minus the normalised mean squared error of an estimator's images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, with ``predict`` (or only ``transform``) to images; may be a
+        pipeline.
+    Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+        Measurements.
+    y : array-like of shape (n_samples, *image_shape[, n_channels])
+        Ground truth.
+
+    Returns
+    -------
+    score : float
+        −Σ‖f(y) − x‖² / Σ‖x‖².
+
+    Raises
+    ------
+    ValueError
+        Without ground truth.
+    """
+    images, truth = _images_and_truth(estimator, Y, y, "neg_nmse_score")
+    images, truth = images.astype(np.float64), truth.astype(np.float64)
+    norm = np.square(truth).sum()
+    return -float(np.square(images - truth).sum() / norm) if norm > 0 else 0.0
+
+
+def neg_measurement_error_score(estimator, Y, y=None):
+    """Minus the relative measurement error, how well images explain the data.
+
+    .. warning::
+       It does not see the null space of A, and chooses α = 0 whatever that does
+       to the images.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted, or a pipeline that ends in such an estimator.
+    Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+        Measurements.
+    y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
+        Ground truth x. Where it is given, A x without noise stands for y. One
+        number a sample (labels) is treated as None.
+
+    Returns
+    -------
+    score : float
+        −Σ‖A f(y) − y‖² / Σ‖y‖².
+    """
+    reconstructor, Y = unwrap(estimator, Y)
+    operator = reconstructor.operator_
+    targets = Y
+    if y is not None and np.ndim(y) > 1:
+        truth = check_images(y, len(Y), None, "neg_measurement_error_score")
+        targets = operator.measure(truth)
+    images = reconstructor._predict_array(Y)
+    measured = operator.measure(images)
+    error = np.square(measured - targets, dtype=np.float64).sum()
+    norm = np.square(targets, dtype=np.float64).sum()
+    return -float(error / norm) if norm > 0 else 0.0

@@ -1,0 +1,308 @@
+"""Equivariant imaging that chooses α by itself."""
+
+import copy
+from inspect import signature
+from numbers import Real
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import ShuffleSplit, check_cv
+from sklearn.utils import check_scalar
+
+from ..model_selection import held_out_score
+from ..utils._params import check_option
+from ..utils._random import draw_seed
+from ..utils._validation import check_measurements
+from ._base import BaseReconstructor
+from ._equivariant import EquivariantReconstructor
+from ._uncertainty import UncertaintyMixin
+
+# Parts of max_epochs: the start that all α share, the branch of each, and the rest
+# of the best one. With the first two on four fifths of the samples, five α cost
+# 0.8 · (0.5 + 5 · 0.3) + 0.5 = 2.1 fits; the best network has had 1.2.
+_SHARED, _BRANCH, _REST = 0.5, 0.3, 0.5
+_TEST_SIZE = 0.2
+_AUTO_FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
+
+
+class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
+    """Learn from measurements alone, with the weight α chosen without truth.
+
+    One path over α: half of the epochs with the α in the middle, from there a
+    branch of three tenths for each α, and a score of each on samples left out. The
+    best one goes on for another half, on all samples. Five values cost 2.1 times
+    the samples · epochs of a single fit.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A. Shapes that it leaves open are taken from the measurements.
+    group : Group
+        Transformations that leave the set of images invariant.
+    alphas : array-like of shape (n_alphas,) or "auto", default="auto"
+        Weights to choose from. ``"auto"``: 0.01, 0.1, 1, 10 and 100 times the
+        ``alpha="auto"`` of :class:`EquivariantReconstructor`.
+    cv : int, splitter, iterable or None, default=None
+        As for ``GridSearchCV``; each split costs a path. None: one split, that
+        leaves a fifth of the samples out.
+    scoring : callable or None, default=None
+        Scorer ``(estimator, Y, y=None)``, such as those of
+        :mod:`sklearn_ei.model_selection`. None:
+        :func:`~sklearn_ei.model_selection.held_out_score`.
+    beta, noise, data_term, data_loss, equivariance_loss, check_rank, \
+            n_transforms, network, width, depth, n_consistency, max_epochs, \
+            batch_size, lr, lr_schedule, device, precision, random_state, verbose, \
+            callbacks
+        As for :class:`EquivariantReconstructor`. ``max_epochs`` and
+        ``lr_schedule`` are those of the final fit.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The α chosen.
+    alphas_ : ndarray of shape (n_alphas,)
+        The values tried, increasing.
+    scores_ : ndarray of shape (n_alphas, n_splits)
+        Score of each, after its branch.
+    best_score_ : float
+        Mean over splits of the best one.
+    cv_results_ : dict of ndarrays
+        ``"alpha"``, ``"mean_test_score"``, ``"std_test_score"``,
+        ``"split0_test_score"``, … and ``"rank_test_score"``, for a DataFrame.
+    best_estimator_ : EquivariantReconstructor
+        The network of the best branch, trained on. Its fitted attributes
+        (``operator_``, ``group_``, ``net_``, ``history_``, ``n_iter_``,
+        ``scale_``, …) are attributes of this object too.
+    measurement_shape_ : tuple of int
+        Shape of one measurement, channels (if any) last.
+    n_features_in_ : int
+        Length of the first axis of one measurement.
+
+    See Also
+    --------
+    EquivariantReconstructor : With α given.
+
+    Notes
+    -----
+    A network that is trained for short prefers a larger α than one that is trained
+    to the end. The branches therefore start from a network that is half trained,
+    and what is scored is what goes on: the result is not quite that of
+    :class:`EquivariantReconstructor` with ``alpha_`` from the start, which has not
+    seen the α in the middle. ``GridSearchCV`` trains each α to the end, at
+    n_alphas times the cost.
+
+    Examples
+    --------
+    >>> from sklearn_ei import EquivariantReconstructorCV
+    >>> from sklearn_ei.datasets import make_thorax_phantoms
+    >>> from sklearn_ei.groups import Rotations
+    >>> from sklearn_ei.operators import ParallelBeamCT
+    >>> operator = ParallelBeamCT(n_views=20)
+    >>> Y = operator.measure(make_thorax_phantoms(5, (16, 16), random_state=0))
+    >>> ei = EquivariantReconstructorCV(
+    ...     operator, Rotations(360), [1, 20], max_epochs=4, width=2, random_state=0
+    ... )
+    >>> ei.fit(Y).alpha_ in (1.0, 20.0)
+    True
+    >>> ei.scores_.shape
+    (2, 1)
+    """
+
+    def __init__(
+        self,
+        operator,
+        group=None,
+        alphas="auto",
+        *,
+        cv=None,
+        scoring=None,
+        beta=0.0,
+        noise=None,
+        data_term="auto",
+        data_loss="l2",
+        equivariance_loss="l2",
+        check_rank="warn",
+        n_transforms=1,
+        network=None,
+        width=16,
+        depth=3,
+        n_consistency="auto",
+        max_epochs=50,
+        batch_size=2,
+        lr=2e-3,
+        lr_schedule="cosine",
+        device="auto",
+        precision="auto",
+        random_state=None,
+        verbose=0,
+        callbacks=None,
+    ):
+        self.operator = operator
+        self.group = group
+        self.alphas = alphas
+        self.cv = cv
+        self.scoring = scoring
+        self.beta = beta
+        self.noise = noise
+        self.data_term = data_term
+        self.data_loss = data_loss
+        self.equivariance_loss = equivariance_loss
+        self.check_rank = check_rank
+        self.n_transforms = n_transforms
+        self.network = network
+        self.width = width
+        self.depth = depth
+        self.n_consistency = n_consistency
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+        self.callbacks = callbacks
+
+    def fit(self, Y, y=None, *, groups=None):
+        """Choose α and train with it.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+            Measurements; at least two samples.
+        y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
+            Ground truth, which only a ``scoring`` such as
+            :func:`~sklearn_ei.model_selection.psnr_score` looks at. Nothing is
+            learned from it.
+        groups : array-like of shape (n_samples,), default=None
+            For splitters such as ``GroupKFold``: the patient of each sample.
+
+        Returns
+        -------
+        self : EquivariantReconstructorCV
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for :class:`EquivariantReconstructor`, if ``alphas`` are not
+            finite, distinct and non-negative, or if there is a single sample.
+        """
+        checked = check_measurements(self, Y, reset=True)
+        alphas = self._resolve_alphas(checked, y)
+        splits = self._splits(checked, y, groups)
+        scorer = check_scoring(self, scoring=self.scoring or held_out_score)
+        seed = draw_seed(self.random_state)
+        truth = y if y is None else np.asarray(y)
+        paths = [
+            self._path((checked, truth), split, alphas, seed, scorer)
+            for split in splits
+        ]
+        scores = np.transpose([scores for scores, _ in paths])
+        # The first of equals; NaN is never best.
+        means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
+        best = int(np.argmax(means))
+        estimator = self._finish(paths[0][1][best], Y)
+
+        self.best_estimator_ = estimator
+        for name, value in vars(estimator).items():
+            if name.endswith("_") or name in ("_n_channels", "_n_image_channels"):
+                setattr(self, name, value)
+        if hasattr(self, "feature_names_in_") and not hasattr(
+            estimator, "feature_names_in_"
+        ):
+            del self.feature_names_in_
+        self.alphas_, self.scores_ = alphas, scores
+        self.best_score_ = float(means[best])
+        self.cv_results_ = {
+            "alpha": alphas,
+            "mean_test_score": means,
+            "std_test_score": scores.std(axis=1),
+            "rank_test_score": 1 + (means[:, None] < means).sum(axis=1),
+            **{f"split{i}_test_score": column for i, column in enumerate(scores.T)},
+        }
+        return self
+
+    def _make(self, alpha, seed, **parameters):
+        """Return the estimator with one α, and this object's parameters."""
+        own = self.get_params(deep=False)
+        names = signature(EquivariantReconstructor).parameters
+        shared = {name: own[name] for name in names if name in own}
+        shared.update(alpha=float(alpha), random_state=seed, **parameters)
+        return EquivariantReconstructor(**shared)
+
+    def _resolve_alphas(self, Y, y):
+        """Return the values of α to try, increasing; refuse bad parameters early."""
+        alphas = self.alphas
+        if isinstance(alphas, str):
+            check_option("alphas", alphas, ("auto",))
+            factors, base = _AUTO_FACTORS, "auto"
+        else:
+            factors = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
+            valid = factors.ndim == 1 and len(factors) and np.isfinite(factors).all()
+            if not valid or factors.min() < 0 or len(set(factors)) < len(factors):
+                raise ValueError(
+                    f"Got alphas={alphas!r}, but expected distinct, finite numbers, "
+                    "zero or more."
+                )
+            base = float(factors.max())
+        check_scalar(self.max_epochs, "max_epochs", Real, min_val=1)
+        probe = self._make(0, 0).set_params(alpha=base)
+        probe._check_training_params()
+        resolved = probe._resolve_model(Y, y, True)["alpha_"]
+        if base == "auto":
+            factors = np.multiply(factors, resolved)
+        return np.sort(factors)
+
+    def _splits(self, Y, y, groups):
+        if len(Y) < 2:
+            raise ValueError(
+                f"Got 1 sample (n_samples = {len(Y)}), but expected at least two: "
+                "α is chosen on samples that are left out."
+            )
+        if self.cv is None:
+            n_test = max(1, round(_TEST_SIZE * len(Y)))
+            seed = draw_seed(0 if self.random_state is None else self.random_state)
+            splitter = ShuffleSplit(1, test_size=n_test, random_state=seed)
+        else:
+            splitter = check_cv(self.cv)
+        return list(splitter.split(Y, y, groups))
+
+    def _path(self, data, split, alphas, seed, scorer):
+        """Return the score, and the network, of each α on one split."""
+        (Y, y), (train, test) = data, split
+        truth = None if y is None else y[test]
+        settings = {"check_rank": False, "callbacks": None}
+        n_shared = max(1, round(_SHARED * self.max_epochs))
+        n_branch = max(1, round(_BRANCH * self.max_epochs))
+        settings.update(max_epochs=n_shared, lr_schedule="constant")
+        middle = alphas[len(alphas) // 2]
+        start = self._make(middle, seed, **settings).fit(Y[train])
+        scores, branches = [], []
+        for alpha in alphas:
+            branch = copy.deepcopy(start).set_params(
+                alpha=float(alpha),
+                warm_start=True,
+                max_epochs=n_branch,
+                lr_schedule="cosine",
+            )
+            branch.fit(Y[train])
+            branches.append(branch)
+            scores.append(
+                float(scorer(branch, Y[test], *([truth] if truth is not None else [])))
+            )
+        return scores, branches
+
+    def _finish(self, branch, Y):
+        """Train the best branch on, and return it with this object's parameters."""
+        n_rest = max(1, round(_REST * self.max_epochs))
+        schedule = {"lr_schedule": self.lr_schedule, "callbacks": self.callbacks}
+        branch.set_params(max_epochs=n_rest, **schedule).fit(Y)
+        return branch.set_params(
+            max_epochs=self.max_epochs, check_rank=self.check_rank, warm_start=False
+        )
+
+    def _reconstruct(self, y):
+        return self.best_estimator_._reconstruct(y)
+
+    def _score_without_truth(self, Y):
+        return self.best_estimator_._score_without_truth(Y)

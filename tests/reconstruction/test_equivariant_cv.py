@@ -1,0 +1,134 @@
+"""EquivariantReconstructorCV."""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold
+
+from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
+from sklearn_ei.groups import Rotations
+from sklearn_ei.model_selection import held_out_score, psnr_score
+
+TINY = {"max_epochs": 4, "width": 2, "depth": 2, "random_state": 0}
+
+
+@pytest.fixture
+def make(ct_problem):
+    def make_cv(alphas=(1.0, 20.0), **parameters):
+        return EquivariantReconstructorCV(
+            ct_problem[0], Rotations(360), alphas, **{**TINY, **parameters}
+        )
+
+    return make_cv
+
+
+def test_has_the_parameters_of_the_estimator_that_it_tunes():
+    """A new parameter of the one belongs into the other."""
+    single = inspect.signature(EquivariantReconstructor).parameters
+    several = inspect.signature(EquivariantReconstructorCV).parameters
+    without = {"alpha", "supervised", "warm_start"}
+    assert set(single) - without == set(several) - {"alphas", "cv", "scoring"}
+    for name in set(single) & set(several):
+        assert single[name].default == several[name].default
+
+
+def test_the_result_is_the_network_with_the_best_score(make, ct_problem):
+    _, images, Y = ct_problem
+    cv = make([20.0, 1.0, 5.0]).fit(Y)
+    np.testing.assert_array_equal(cv.alphas_, [1.0, 5.0, 20.0])
+    assert cv.scores_.shape == (3, 1)
+    assert cv.alpha_ == cv.alphas_[np.argmax(cv.scores_[:, 0])]
+    assert cv.best_score_ == cv.scores_.max()
+    single = cv.best_estimator_
+    assert isinstance(single, EquivariantReconstructor)
+    assert single.get_params()["max_epochs"] == 4
+    assert not single.warm_start
+    assert (single.alpha, single.alpha_) == (cv.alpha_, cv.alpha_)
+    np.testing.assert_array_equal(cv.predict(Y), single.predict(Y))
+    assert cv.score(Y, images) == single.score(Y, images)
+    assert cv.score(Y) == single.score(Y)
+    assert held_out_score(cv, Y) == held_out_score(single, Y)
+    np.testing.assert_array_equal(
+        cv.predict(Y), make([20.0, 1.0, 5.0]).fit(Y).predict(Y)
+    )
+    assert cv.n_iter_ == 2 + 1 + 2
+    assert cv.operator_.image_shape == (24, 24)
+    assert cv.cv_results_["rank_test_score"].min() == 1
+    _, std = cv.predict(Y, return_std=True, n_bootstrap=2)
+    assert std.shape == images.shape
+
+
+def test_a_scorer_decides(make, ct_problem):
+    """Each α is scored on samples left out, by what the user asks for."""
+    _, images, Y = ct_problem
+    seen = []
+
+    def favourite(estimator, Y, y=None):
+        seen.append((estimator.alpha_, len(Y), estimator.n_iter_))
+        return -abs(estimator.alpha_ - 5)
+
+    cv = make([0.0, 5.0, 20.0], scoring=favourite).fit(Y)
+    assert cv.alpha_ == 5
+    assert seen == [(alpha, 1, 3) for alpha in (0.0, 5.0, 20.0)]
+    with_truth = make(scoring=psnr_score, cv=2).fit(Y, images)
+    assert with_truth.scores_.shape == (2, 2)
+    assert (with_truth.scores_ > 0).all()
+    np.testing.assert_allclose(
+        with_truth.cv_results_["mean_test_score"], with_truth.scores_.mean(axis=1)
+    )
+
+
+def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
+    """Counted in samples · epochs: at most 2.5 fits for five α."""
+    _, _, Y = ct_problem
+    Y = np.concatenate([Y, Y])[:10]
+    work = []
+    fit = EquivariantReconstructor.fit
+
+    def counting(self, Y, y=None):
+        work.append(len(Y) * self.max_epochs)
+        return fit(self, Y, y)
+
+    monkeypatch.setattr(EquivariantReconstructor, "fit", counting)
+    make([1, 2, 3, 4, 5], max_epochs=10).fit(Y)
+    assert len(work) == 7
+    assert sum(work) <= 2.2 * 10 * len(Y)
+
+
+def test_auto_groups_and_reproducibility(make, ct_problem):
+    _, _, Y = ct_problem
+    auto = make("auto", max_epochs=1).fit(Y)
+    alpha = 1.5 * auto.operator_.mean_squared_row_norm()
+    np.testing.assert_allclose(
+        auto.alphas_, alpha * np.array([0.01, 0.1, 1, 10, 100]), rtol=1e-6
+    )
+    patients = [0, 0, 1, 1, 2, 2]
+    cv = make(cv=GroupKFold(3), max_epochs=1).fit(Y, groups=patients)
+    assert cv.scores_.shape == (2, 3)
+    again = clone(cv).fit(Y, groups=patients)
+    np.testing.assert_array_equal(cv.scores_, again.scores_)
+    restored = pickle.loads(pickle.dumps(cv))
+    np.testing.assert_array_equal(restored.predict(Y), cv.predict(Y))
+
+
+@pytest.mark.parametrize("alphas", [[], [-1.0], [np.inf], [1.0, 1.0], [[1.0]]])
+def test_bad_alphas(make, ct_problem, alphas):
+    cv = make(alphas)
+    with pytest.raises(ValueError, match="expected distinct, finite numbers"):
+        cv.fit(ct_problem[2])
+    assert not hasattr(cv, "alpha_")
+
+
+def test_bad_input_is_refused_before_training(make, ct_problem):
+    _, _, Y = ct_problem
+    with pytest.raises(ValueError, match="expected at least two"):
+        make().fit(Y[:1])
+    with pytest.raises(ValueError, match="alphas='none'"):
+        make("none").fit(Y)
+    with pytest.raises(ValueError, match="without a group"):
+        make().set_params(group=None).fit(Y)
+    with pytest.raises(ValueError, match="width == 0"):
+        make(width=0).fit(Y)
