@@ -150,7 +150,7 @@ def groups(draw):
 
 
 DTYPES = ["f4"] * 12 + ["f8", "f2", "g", "i1", "u2", "i8", "?", "c8", "O", "U3"]
-SPECIAL = [None] * 40 + [0.0, np.nan, np.inf, -1e25, 1e-40]
+SPECIAL = [None] * 40 + [0.0, np.nan, np.inf, -1e14, 1e-40]
 FORMS = ["array"] * 5 + ["list", "tensor", "fortran", "reversed"]
 
 

@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 import torch
+from sklearn.utils import check_scalar
 
 from ..utils._params import brief, check_option
 from ._base import Group
@@ -98,6 +99,7 @@ class Scalings(Group):
                 "identity is element 0 already."
             )
         check_option("interpolation", self.interpolation, INTERPOLATIONS)
+        check_scalar(self.stop_gradient, "stop_gradient", bool)
         if len(image_shape) != 2:
             raise ValueError(
                 f"Scalings act on 2-D images, but got images of shape {image_shape}; "

@@ -5,8 +5,8 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-# Beyond these, sums and squares leave the range of float32.
-_LARGEST, _SMALLEST = 1e30, 1e-30
+# Beyond these, sums of squares come near the ends of float32.
+_LARGEST, _SMALLEST = 1e15, 1e-15
 _CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
@@ -36,7 +36,7 @@ def check_stack(stack, name, what, *, dtype=np.float32):
     ValueError
         If the stack is complex, masked, ragged, empty, has fewer than two axes,
         has NaN or infinity (the first bad sample is named), or values beyond
-        1e30, or none above 1e-30, which float32 cannot be computed with.
+        1e15, or none above 1e-15, whose squares leave the range of float32.
     """
     array = _as_array(stack, name, what)
     if array.dtype.kind not in "biuf":
