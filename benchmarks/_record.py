@@ -37,6 +37,7 @@ def machine():
                 "scikit-learn",
                 "numpy",
                 "odl",
+                "safetensors",
             )
         },
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

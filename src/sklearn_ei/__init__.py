@@ -17,6 +17,7 @@ _SUBMODULES = (
     "networks",
     "noise",
     "operators",
+    "persistence",
 )
 _LAZY = {
     "DeepImagePriorReconstructor": "reconstruction",
@@ -26,12 +27,16 @@ _LAZY = {
     "EquivariantReconstructorCV": "reconstruction",
     "GroupRankReport": "identifiability",
     "GroupRankWarning": "identifiability",
+    "ModelFileError": "persistence",
     "PseudoInverseReconstructor": "reconstruction",
     "TikhonovReconstructor": "reconstruction",
     "TotalVariationReconstructor": "reconstruction",
     "UncertaintyDisplay": "inspection",
     "check_group_rank": "identifiability",
     "check_range_invariance": "identifiability",
+    "export_onnx": "persistence",
+    "load": "persistence",
+    "save": "persistence",
 }
 
 __all__ = [
@@ -42,6 +47,7 @@ __all__ = [
     "EquivariantReconstructorCV",
     "GroupRankReport",
     "GroupRankWarning",
+    "ModelFileError",
     "PseudoInverseReconstructor",
     "TikhonovReconstructor",
     "TotalVariationReconstructor",
@@ -50,15 +56,19 @@ __all__ = [
     "check_group_rank",
     "check_range_invariance",
     "datasets",
+    "export_onnx",
     "groups",
     "identifiability",
     "inspection",
+    "load",
     "losses",
     "metrics",
     "model_selection",
     "networks",
     "noise",
     "operators",
+    "persistence",
+    "save",
 ]
 
 

@@ -1,15 +1,40 @@
 """Quality of reconstructions against ground truth."""
 
+from numbers import Integral
+
 import numpy as np
+from sklearn.utils import check_scalar
+
+from .utils._validation import check_stack
+
+_WINDOW = 7  # scikit-image's default
+
+
+def _check_window(shape, channel_axis):
+    sides = list(shape)
+    if channel_axis is not None:
+        check_scalar(channel_axis, "channel_axis", Integral)
+        if not -len(sides) <= channel_axis < len(sides):
+            raise ValueError(
+                f"Got channel_axis={channel_axis} for images of shape {shape}, but "
+                "expected one of their axes."
+            )
+        del sides[channel_axis]
+    if not sides or min(sides) < _WINDOW:
+        raise ValueError(
+            f"Got images of shape {shape} with channel_axis={channel_axis}, but "
+            f"expected at least {_WINDOW} pixels along every other axis, the size of "
+            "the window."
+        )
 
 
 def _check_pair(x_true, x_pred):
-    x_true = np.asarray(x_true, dtype=np.float64)
-    x_pred = np.asarray(x_pred, dtype=np.float64)
-    if x_true.shape != x_pred.shape or x_true.ndim < 2 or len(x_true) == 0:
+    x_true = check_stack(x_true, "x_true", "images", dtype=np.float64)
+    x_pred = check_stack(x_pred, "x_pred", "images", dtype=np.float64)
+    if x_true.shape != x_pred.shape:
         raise ValueError(
             f"Got x_true of shape {x_true.shape} and x_pred of shape {x_pred.shape}, "
-            "but expected two equal, non-empty stacks (n_samples, *image_shape)."
+            "but expected two stacks of equal shape (n_samples, *image_shape)."
         )
     return x_true, x_pred
 
@@ -19,37 +44,41 @@ def psnr(x_true, x_pred, *, per_image=False):
 
     Parameters
     ----------
-    x_true : array-like of shape (n_samples, *image_shape)
-        Ground truth, channels (if any) last.
-    x_pred : array-like of shape (n_samples, *image_shape)
-        Reconstructions.
-    per_image : bool, default=False
-        Whether to return one value for each image.
+        x_true : array-like of shape (n_samples, *image_shape)
+            Ground truth, channels (if any) last.
+        x_pred : array-like of shape (n_samples, *image_shape)
+            Reconstructions.
+        per_image : bool, default=False
+            Whether to return one value for each image.
 
     Returns
     -------
-    score : float or ndarray of shape (n_samples,)
-        The mean over images, or each image's value; infinite for equal images.
+        score : float or ndarray of shape (n_samples,)
+            The mean over images, or each image's value; infinite for equal images.
 
     Notes
     -----
-    PSNR = 10 log10(max|x|² / mean|x − x̂|²): the peak is each image's own
-    maximum and the mean runs over all its elements, as for the CT figures of
-    Chen et al. (ICCV 2021).
+        PSNR = 10 log10(max|x|² / mean|x − x̂|²): the peak is each image's own
+        maximum and the mean runs over all its elements, as for the CT figures of
+        Chen et al. (ICCV 2021).
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn_ei.metrics import psnr
-    >>> round(psnr(np.ones((1, 8, 8)), np.full((1, 8, 8), 0.9)), 6)
-    20.0
+        >>> from numbers import Integral
+
+    import numpy as np
+    from sklearn.utils import check_scalar
+        >>> from sklearn_ei.metrics import psnr
+        >>> round(psnr(np.ones((1, 8, 8)), np.full((1, 8, 8), 0.9)), 6)
+        20.0
     """
     x_true, x_pred = _check_pair(x_true, x_pred)
     axes = tuple(range(1, x_true.ndim))
     peak = np.abs(x_true).max(axis=axes)
     error = np.sqrt(np.square(x_true - x_pred).mean(axis=axes))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         scores = 20 * (np.log10(peak) - np.log10(error))
+    scores[error == 0] = np.inf  # also where both images are zero
     return scores if per_image else float(scores.mean())
 
 
@@ -70,17 +99,19 @@ def ssim(x_true, x_pred, *, channel_axis=None, per_image=False):
     Returns
     -------
     score : float or ndarray of shape (n_samples,)
-        At most 1. The data range is each true image's own range.
+        At most 1. The data range is each true image's own range, or its size where
+        it is constant.
     """
     from skimage.metrics import structural_similarity
 
     x_true, x_pred = _check_pair(x_true, x_pred)
+    _check_window(x_true.shape[1:], channel_axis)
     scores = np.array(
         [
             structural_similarity(
                 true,
                 pred,
-                data_range=max(np.ptp(true), np.finfo(float).tiny),
+                data_range=np.ptp(true) or np.abs(true).max() or 1.0,
                 channel_axis=channel_axis,
             )
             for true, pred in zip(x_true, x_pred, strict=True)

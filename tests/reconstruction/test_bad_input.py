@@ -31,7 +31,7 @@ BAD_MEASUREMENTS = {
     "one sample": (Y_GOOD[0], "stack of one"),
     "masked": (np.ma.masked_greater(Y_GOOD, 5), "Y has masked entries"),
     "objects": (np.full(Y_GOOD.shape, {}, dtype=object), "argument must be"),
-    "strings": (np.full(Y_GOOD.shape, "a"), "could not convert string"),
+    "strings": (np.full(Y_GOOD.shape, "a"), "Y of dtype <U1, but expected real"),
 }
 
 

@@ -75,7 +75,7 @@ def test_supervised_training(ct_problem):
     assert make_ei(operator, supervised=True).fit(Y, images).alpha_ == 1
     with pytest.raises(ValueError, match="needs ground truth"):
         ei.fit(Y)
-    with pytest.raises(ValueError, match=r"y has 5 images, but Y has 6"):
+    with pytest.raises(ValueError, match=r"y has shape \(5, 24, 24\), but Y has 6"):
         ei.fit(Y, images[:5])
     with pytest.raises(ValueError, match=r"images of shape \(24, 23\)"):
         ei.set_params(operator__image_shape=(24, 24)).fit(Y, images[:, :, 1:])

@@ -5,6 +5,8 @@ from abc import ABCMeta, abstractmethod
 import torch
 from sklearn.base import BaseEstimator, clone
 
+from ..utils._params import brief
+
 
 class _Adjoint(torch.autograd.Function):
     """T_gᵀ x from autograd, differentiable in x: its derivative is T_g again."""
@@ -77,6 +79,9 @@ class Group(BaseEstimator, metaclass=ABCMeta):
     is_exact = False
 
     _image_shape = None
+
+    def __str__(self):
+        return brief(self, 200)  # messages are one line
 
     # ------------------------------------------------------------------ shapes
     def resolve(self, image_shape):

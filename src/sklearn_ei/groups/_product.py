@@ -2,6 +2,7 @@
 
 import torch
 
+from ..utils._params import brief
 from ._base import Group
 
 
@@ -93,7 +94,7 @@ class ProductGroup(Group):
             factor = getattr(self, name)
             if not isinstance(factor, Group):
                 raise TypeError(
-                    f"Got {name}={factor!r}, but expected a Group such as "
+                    f"Got {name}={brief(factor)}, but expected a Group such as "
                     "Rotations(360)."
                 )
 

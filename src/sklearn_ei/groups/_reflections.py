@@ -4,6 +4,7 @@ from numbers import Integral
 
 import torch
 
+from ..utils._params import brief
 from ._base import Group
 
 
@@ -65,13 +66,13 @@ class Reflections(Group):
             valid = False
         if not valid:
             raise ValueError(
-                f"Got axes={self.axes!r}, but expected axes from {-n_dims} to "
+                f"Got axes={brief(self.axes)}, but expected axes from {-n_dims} to "
                 f"{n_dims - 1} of images of shape {image_shape}."
             )
         if not 0 < len({axis % n_dims for axis in self._axes}) == len(self._axes):
             raise ValueError(
-                f"Got axes={self.axes!r}, but expected one or more different axes of "
-                f"images of shape {image_shape}."
+                f"Got axes={brief(self.axes)}, but expected one or more different axes "
+                f"of images of shape {image_shape}."
             )
 
     def generators(self):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._params import check_option
+from ..utils._params import brief, check_option
 from ._base import Group
 from ._resample import INTERPOLATIONS, quarter_turns, resample, rotate_by_shears
 
@@ -123,11 +123,13 @@ class Rotations(Group):
             angles = None
         if angles is None or angles.ndim != 1 or not angles.size:
             raise ValueError(
-                f"Got angles={self.angles!r}, but expected a list of angles in degrees."
+                f"Got angles={brief(self.angles)}, but expected a list of angles in "
+                "degrees."
             )
         if not np.isfinite(angles).all():
             raise ValueError(
-                f"Got angles={self.angles!r}, but expected finite angles in degrees."
+                f"Got angles={brief(self.angles)}, but expected finite angles in "
+                "degrees."
             )
         turned = angles % 360
         if not turned.all():
@@ -137,7 +139,7 @@ class Rotations(Group):
             )
         if len(np.unique(turned)) != len(angles):
             raise ValueError(
-                f"Got angles={self.angles!r}, but expected them to differ by more "
+                f"Got angles={brief(self.angles)}, but expected them to differ by more "
                 "than full turns."
             )
         if self.n_elements not in (None, len(angles) + 1):

@@ -4,8 +4,9 @@ from numbers import Real
 
 import numpy as np
 import torch
+from sklearn.utils import check_scalar
 
-from ..utils._params import check_option
+from ..utils._params import brief, check_option
 from ._base import Group
 from ._resample import INTERPOLATIONS, resample
 
@@ -89,15 +90,16 @@ class Scalings(Group):
             valid = False
         if not valid or len(factors) == 0:
             raise ValueError(
-                f"Got factors={factors!r}, but expected a list of finite positive "
+                f"Got factors={brief(factors)}, but expected a list of finite positive "
                 "numbers."
             )
         if np.isclose(factors, 1).any():
             raise ValueError(
-                f"Got factors={factors!r}, but expected none equal to 1: the identity "
-                "is element 0 already."
+                f"Got factors={brief(factors)}, but expected none equal to 1: the "
+                "identity is element 0 already."
             )
         check_option("interpolation", self.interpolation, INTERPOLATIONS)
+        check_scalar(self.stop_gradient, "stop_gradient", bool)
         if len(image_shape) != 2:
             raise ValueError(
                 f"Scalings act on 2-D images, but got images of shape {image_shape}; "

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._params import check_option
+from ..utils._params import check_option, check_real
 from ..utils._random import draw_seed, make_generator
 from ._bounds import count_orbits, is_cyclic, rank_bound
 from ._budget import Budget, OutOfTimeError
@@ -103,7 +103,7 @@ def check_group_rank(
     >>> check_group_rank(operator, Reflections()).verdict
     'FAIL_COUNT'
     """
-    check_scalar(tol, "tol", Real, min_val=0, max_val=1, include_boundaries="neither")
+    check_real("tol", tol, min_val=0, max_val=1, include_boundaries="neither")
     check_option("method", method, _METHODS)
     if max_seconds is not None:
         check_scalar(
@@ -191,7 +191,7 @@ def check_range_invariance(
     False
     """
     check_scalar(n_iterations, "n_iterations", int, min_val=1)
-    check_scalar(tol, "tol", Real, min_val=0, include_boundaries="neither")
+    check_real("tol", tol, min_val=0, include_boundaries="neither")
     system = _make_system(operator, group, image_shape, random_state)
     return range_invariance(system, Budget(max_seconds), n_iterations, tol)
 

@@ -130,6 +130,8 @@ class Blocks:
         is_complex = rows.dtype == complex
         herk = linalg.blas.zherk if is_complex else linalg.blas.dsyrk
         square = np.zeros((size, size), dtype=rows.dtype, order="F")
+        if size == 0:  # of a single pixel, all may have been split off
+            return square
         step = batch_size(2 * size)
         for start in range(0, rows.shape[0], step):
             self.budget.need(min(step, rows.shape[0]) * float(size) ** 2 / _FLOPS)

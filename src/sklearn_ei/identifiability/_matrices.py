@@ -15,7 +15,7 @@ _MAX_STRIDE = 6
 
 def batch_size(n):
     """Return how many rows of ``n`` numbers are computed with at a time."""
-    return max(1, _BATCH_BYTES // (8 * n))
+    return max(1, _BATCH_BYTES // (8 * max(n, 1)))
 
 
 def matrix_rows(system, budget):

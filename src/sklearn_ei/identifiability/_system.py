@@ -6,7 +6,7 @@ import torch
 
 from ..groups import Group
 from ..operators import ForwardOperator
-from ..utils._params import check_shape
+from ..utils._params import brief, check_shape
 
 # Constants of operators are float32: identities hold to about 1e-7 at best.
 _IDENTITY = {torch.float64: 1e-6, torch.float32: 2e-5}
@@ -153,7 +153,7 @@ def relative_error(actual, expected):
 def _resolve_operator(operator, image_shape):
     if not isinstance(operator, ForwardOperator):
         raise TypeError(
-            f"Got operator={operator!r}, but expected a ForwardOperator such as "
+            f"Got operator={brief(operator)}, but expected a ForwardOperator such as "
             "ParallelBeamCT(n_views=50)."
         )
     n_channels = None
@@ -166,7 +166,7 @@ def _resolve_operator(operator, image_shape):
 def _resolve_group(group, image_shape):
     if not isinstance(group, Group):
         raise TypeError(
-            f"Got group={group!r}, but expected a Group such as Rotations(360)."
+            f"Got group={brief(group)}, but expected a Group such as Rotations(360)."
         )
     known = group._image_shape
     if known is not None and tuple(known) != image_shape:

@@ -7,7 +7,9 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 from ..utils._arrays import array_to_tensor, split_channels, tensor_to_array
+from ..utils._params import brief
 from ..utils._random import make_generator
+from ..utils._validation import check_stack
 
 # The step of x += w·B(y − Ax) is stable below 2/‖BA‖; the margin covers what
 # the power iteration leaves undecided.
@@ -132,6 +134,9 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
                 self.image_shape, self.measurement_shape
             )
         return self.__dict__["_built"]
+
+    def __str__(self):
+        return brief(self, 200)  # messages are one line
 
     def __setattr__(self, name, value):
         # A changed parameter is a different operator: forget what was built.
@@ -311,6 +316,11 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         Y : ndarray of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
             Measurements, float32.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``images`` is not a finite, real stack, or does not fit.
         """
         return self._map_array(images, "image", "forward")
 
@@ -328,6 +338,11 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
             Images, float32.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``Y`` is not a finite, real stack, or does not fit.
         """
         return self._map_array(Y, "measurement", "pinv")
 
@@ -386,10 +401,23 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         shape = self._known_shapes[what != "image"]
         n_dims = self._image_n_dims if what == "image" else self._measurement_n_dims
         n_dims = n_dims if shape is None else len(shape)
+        if shape is None and n_dims in (None, 2):
+            self._refuse_channels_first(sample_shape, what)
         try:
             return split_channels(sample_shape, n_dims)
         except ValueError as error:
             raise ValueError(f"{type(self).__name__} {error}") from None
+
+    def _refuse_channels_first(self, sample_shape, what):
+        """Refuse (3, H, W), which would be taken as 3 rows with W channels."""
+        if len(sample_shape) == 3 and sample_shape[0] <= 4 < sample_shape[-1]:
+            rows, _, channels = sample_shape
+            raise ValueError(
+                f"{type(self).__name__} got {what}s of shape {tuple(sample_shape)}, "
+                "which look channels first, but expected channels last, as "
+                f"np.moveaxis(array, 1, -1) makes them; if they are {what}s of {rows} "
+                f"rows with {channels} channels, pass image_shape to the operator."
+            )
 
     def _resolved_for(self, array, what):
         """Return the operator for a NumPy stack, and its channel count."""
@@ -400,19 +428,7 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
 
     @torch.no_grad()
     def _map_array(self, array, what, method):
-        if np.ma.is_masked(array):
-            raise ValueError(
-                f"{type(self).__name__} got {what}s with masked entries, but expected "
-                "values everywhere."
-            )
-        array = np.asarray(array)
-        if array.dtype.kind not in "fiu" or array.ndim < 2 or len(array) == 0:
-            hint = " (complex ones as real and imaginary channels)"
-            raise ValueError(
-                f"{type(self).__name__} got an array of shape {array.shape} and dtype "
-                f"{array.dtype}, but expected a non-empty stack of real {what}s"
-                f"{hint if array.dtype.kind == 'c' else ''}."
-            )
+        array = check_stack(array, "images" if what == "image" else "Y", f"{what}s")
         operator, n_channels = self._resolved_for(array, what)
         translate = (
             operator.channels_of_measurements

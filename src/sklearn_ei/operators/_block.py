@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._params import check_shape
+from ..utils._params import brief, check_shape
 from ._base import ForwardOperator
 
 
@@ -74,7 +74,8 @@ class BlockOperator(ForwardOperator):
         listed = isinstance(operators, list | tuple) and len(operators) > 0
         if not listed or not all(isinstance(op, ForwardOperator) for op in operators):
             raise TypeError(
-                f"Got operators={operators!r}, but expected a list of ForwardOperator."
+                f"Got operators={brief(operators)}, but expected a list of "
+                "ForwardOperator."
             )
         for operator in operators:
             if operator._image_channels is not None:
@@ -92,7 +93,8 @@ class BlockOperator(ForwardOperator):
         given = [operator.image_shape for operator in operators]
         # What a mask or a matrix implies, only where no shape was given.
         given += [operator._infer_shapes(None, None)[0] for operator in operators]
-        return next((tuple(shape) for shape in given if shape is not None), None)
+        known = (check_shape("image_shape", s) for s in given if s is not None)
+        return next(known, None)
 
     @property
     def _image_n_dims(self):
@@ -126,7 +128,7 @@ class BlockOperator(ForwardOperator):
 
     def _measurement_shape_of(self, operator, image_shape):
         own = operator.image_shape
-        if own is not None and tuple(own) != image_shape:
+        if own is not None and check_shape("image_shape", own) != image_shape:
             raise ValueError(
                 f"BlockOperator got operators with image_shape={image_shape} and "
                 f"image_shape={tuple(own)}, but expected equal shapes."

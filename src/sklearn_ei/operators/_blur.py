@@ -1,7 +1,7 @@
 """Convolution with a known kernel."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
 from ..utils._device import Constants
-from ..utils._params import check_option, check_shape
+from ..utils._params import check_option, check_real, check_shape
 from ._base import ForwardOperator
 
 # Without regularisation, frequencies below this share of the largest are lost.
@@ -39,9 +39,9 @@ def gaussian_kernel(sigma, n_dims=2, truncate=4.0):
     >>> gaussian_kernel(1.5).shape
     (13, 13)
     """
-    check_scalar(sigma, "sigma", Real, min_val=0, include_boundaries="neither")
+    check_real("sigma", sigma, min_val=0, include_boundaries="neither")
     check_scalar(n_dims, "n_dims", Integral, min_val=1)
-    check_scalar(truncate, "truncate", Real, min_val=0, include_boundaries="neither")
+    check_real("truncate", truncate, min_val=0, include_boundaries="neither")
     radius = int(truncate * sigma + 0.5)
     profile = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     profile /= profile.sum()
@@ -140,7 +140,7 @@ class Blur(ForwardOperator):
 
     def _check_params(self):
         check_option("boundary", self.boundary, ("circular", "valid"))
-        check_scalar(self.regularization, "regularization", Real, min_val=0)
+        check_real("regularization", self.regularization, min_val=0)
         kernel = np.asarray(self.kernel)
         real = kernel.dtype.kind in "fiu" and np.isfinite(kernel).all()
         if kernel.ndim not in (1, 2) or not real or not kernel.any():

@@ -1,13 +1,11 @@
 """2-D fan-beam computed tomography on an ODL geometry."""
 
 import math
-from numbers import Real
 
 import numpy as np
-from sklearn.utils import check_scalar
 
 from ..utils._odl import import_odl
-from ..utils._params import check_option
+from ..utils._params import check_option, check_real
 from ._ray_transform import RayTransformOperator, largest_image, view_partition
 
 
@@ -136,8 +134,8 @@ class FanBeamCT(RayTransformOperator):
     def _check_params(self):
         super()._check_params()
         positive = {"min_val": 0, "include_boundaries": "neither"}
-        check_scalar(self.source_distance, "source_distance", Real, **positive)
-        check_scalar(self.detector_distance, "detector_distance", Real, min_val=0)
+        check_real("source_distance", self.source_distance, **positive)
+        check_real("detector_distance", self.detector_distance, min_val=0)
         check_option("detector", self.detector, ("flat", "curved"))
         check_option("scan", self.scan, ("full", "short"))
 

@@ -1,13 +1,13 @@
 """Images with lost pixels."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
 from ..utils._device import Constants
-from ..utils._params import check_shape
+from ..utils._params import check_real, check_shape
 from ._base import ForwardOperator
 
 
@@ -75,10 +75,9 @@ class Inpainting(ForwardOperator):
         if self.random_state is not None:
             check_scalar(self.random_state, "random_state", Integral, min_val=0)
         if self.mask is None:
-            check_scalar(
-                self.rate,
+            check_real(
                 "rate",
-                Real,
+                self.rate,
                 min_val=0,
                 max_val=1,
                 include_boundaries="left",

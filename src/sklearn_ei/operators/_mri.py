@@ -1,13 +1,13 @@
 """Cartesian magnetic resonance imaging."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
 from ..utils._device import Constants
-from ..utils._params import check_shape
+from ..utils._params import check_real, check_shape
 from ._base import ForwardOperator
 
 
@@ -124,10 +124,8 @@ class MRI(ForwardOperator):
         if self.random_state is not None:
             check_scalar(self.random_state, "random_state", Integral, min_val=0)
         if self.mask is None:
-            check_scalar(self.acceleration, "acceleration", Real, min_val=1)
-            check_scalar(
-                self.center_fraction, "center_fraction", Real, min_val=0, max_val=1
-            )
+            check_real("acceleration", self.acceleration, min_val=1)
+            check_real("center_fraction", self.center_fraction, min_val=0, max_val=1)
         elif np.ndim(self.mask) not in (1, 2) or not np.any(self.mask):
             raise ValueError(
                 f"Got a mask of shape {np.shape(self.mask)} with "

@@ -3,7 +3,7 @@
 import math
 import weakref
 from abc import abstractmethod
-from numbers import Integral, Real
+from numbers import Integral
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.utils import check_scalar
 
 from ..utils._device import Constants
 from ..utils._odl import import_odl
-from ..utils._params import check_memory, check_option, check_shape
+from ..utils._params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
 from ._filters import FILTERS, fbp_filter
 from ._joseph import JosephProjector, joseph_matrix, n_corners
@@ -209,13 +209,13 @@ class RayTransformOperator(ForwardOperator):
 
     def _check_params(self):
         positive = {"min_val": 0, "include_boundaries": "neither"}
-        check_scalar(self.pixel_size, "pixel_size", Real, **positive)
-        check_scalar(self.detector_offset, "detector_offset", Real)
+        check_real("pixel_size", self.pixel_size, **positive)
+        check_real("detector_offset", self.detector_offset)
         check_scalar(self.n_refinements, "n_refinements", Integral, min_val=0)
         check_option("filter", self.filter, FILTERS)
         check_memory("memory_budget", self.memory_budget)
         if self.bin_size is not None:
-            check_scalar(self.bin_size, "bin_size", Real, **positive)
+            check_real("bin_size", self.bin_size, **positive)
         if self.n_bins is not None:
             check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
         if self.angles is None:

@@ -10,7 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 from ..metrics import psnr
 from ..operators import ForwardOperator
 from ..utils._arrays import array_to_tensor, tensor_to_array
-from ..utils._validation import check_images, check_measurements
+from ..utils._params import brief
+from ..utils._validation import (
+    check_images,
+    check_measurements,
+    check_out,
+    shape_of_images,
+)
 
 
 class OperatorEstimator(BaseEstimator):
@@ -26,14 +32,15 @@ class OperatorEstimator(BaseEstimator):
         operator = self.operator
         if not isinstance(operator, ForwardOperator):
             raise TypeError(
-                f"Got operator={operator!r}, but expected a ForwardOperator such as "
-                "ParallelBeamCT(n_views=50)."
+                f"Got operator={brief(operator)}, but expected a ForwardOperator such "
+                "as ParallelBeamCT(n_views=50)."
             )
         spatial, n_channels = operator.split_channels(Y.shape[1:], "measurement")
         n_image_channels = operator.channels_of_images(n_channels)
         image_shape = operator.image_shape
+        truth_shape = None if truth is None else shape_of_images(truth, len(Y))
         if image_shape is None and truth is not None:
-            shape = np.asarray(truth).shape[1:]
+            shape = truth_shape[1:]
             shape = shape if n_image_channels is None else shape[:-1]
             image_shape = shape if len(shape) > 1 else None
         return {
@@ -65,7 +72,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
     def _reconstruct(self, y):
         """Return images of measurements, both tensors (batch, channel, *shape)."""
 
-    def predict(self, Y):
+    def predict(self, Y, *, out=None):
         """Reconstruct images from measurements.
 
         Parameters
@@ -73,28 +80,40 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         Y : array-like of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
             Measurements, of the shape seen in ``fit``.
+        out : ndarray or memmap of float32 or float64, default=None
+            Where the reconstructions are written, batch by batch, so that they
+            need not fit into memory. None: a new array.
 
         Returns
         -------
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Reconstructions, float32.
+            Reconstructions, float32; or ``out``.
 
         Raises
         ------
         NotFittedError
             Before ``fit``.
-        ValueError
-            If ``Y`` has another shape than in ``fit``, or NaN or infinity.
+        TypeError, ValueError
+            If ``Y`` has another shape than in ``fit``, or NaN or infinity, or
+            ``out`` cannot take the reconstructions.
         """
         check_is_fitted(self)
-        return self._predict_array(check_measurements(self, Y, reset=False))
+        return self._predict_array(check_measurements(self, Y, reset=False), out)
+
+    def _images_shape(self, n_samples):
+        """Return the shape of reconstructions, as users see it."""
+        channels = () if self._n_image_channels is None else (self._n_image_channels,)
+        return (n_samples, *self.operator_.image_shape, *channels)
 
     @torch.no_grad()
-    def _predict_array(self, Y):
+    def _predict_array(self, Y, out=None):
         channels = () if self._n_image_channels is None else (self._n_image_channels,)
-        shape = (len(Y), *self.operator_.image_shape, *channels)
-        images = np.empty(shape, dtype=np.float32)
+        shape = self._images_shape(len(Y))
+        if out is None:
+            images = np.empty(shape, dtype=np.float32)
+        else:
+            images = check_out(out, shape, Y)
         for start in range(0, len(Y), self._predict_batch_size):
             batch = slice(start, start + self._predict_batch_size)
             y = array_to_tensor(Y[batch], self._n_channels is not None)
@@ -135,10 +154,11 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
             measurement error, −mean ‖A f(y) − y‖² / mean ‖y‖², unless the
             estimator knows better.
         """
-        if y is None or np.ndim(y) < 2:
-            check_is_fitted(self)
-            return self._score_without_truth(check_measurements(self, Y, reset=False))
-        images = self.predict(Y)
+        check_is_fitted(self)
+        checked = check_measurements(self, Y, reset=False)
+        if y is None or len(shape_of_images(y, len(checked))) < 2:
+            return self._score_without_truth(checked)
+        images = self._predict_array(checked)
         truth = check_images(y, len(images), images.shape[1:], type(self).__name__)
         return psnr(truth, images)
 
@@ -154,8 +174,10 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         for sample in Y:
             y = array_to_tensor(sample[np.newaxis], self._n_channels is not None)
             returned = remeasure(y)
-            error += float((returned - y.to(returned.device)).square().mean())
-            norm += float(y.square().mean())
+            # In float64: squares of what float32 holds can exceed it.
+            residual = (returned - y.to(returned.device)).double()
+            error += float(residual.square().mean())
+            norm += float(y.double().square().mean())
         return -error / norm if norm > 0 else 0.0
 
     def __sklearn_tags__(self):

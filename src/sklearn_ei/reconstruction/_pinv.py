@@ -51,9 +51,10 @@ class PseudoInverseReconstructor(BaseReconstructor):
         self : PseudoInverseReconstructor
         """
         checked = check_measurements(self, Y, reset=True)
-        for name, value in self._resolve_operator(checked).items():
-            setattr(self, name, value)
+        fitted = self._resolve_operator(checked)
         record_features(self, Y)
+        for name, value in fitted.items():
+            setattr(self, name, value)
         return self
 
     def _reconstruct(self, y):

@@ -12,7 +12,7 @@ from ..noise import GaussianNoise, NoiseModel
 from ..utils._arrays import array_to_tensor, tensor_to_array
 from ..utils._cgls import minimum_norm_solution
 from ..utils._random import draw_seed, make_generator
-from ..utils._validation import check_measurements
+from ..utils._validation import check_measurements, check_out
 
 _CHUNK = 16  # bootstrap samples at a time
 _PROBES = 8
@@ -23,7 +23,14 @@ class UncertaintyMixin:
     """Error maps by the equivariant bootstrap, for reconstructors with a group."""
 
     def predict(
-        self, Y, return_std=False, *, n_bootstrap=32, noise="auto", random_state=0
+        self,
+        Y,
+        return_std=False,
+        *,
+        n_bootstrap=32,
+        noise="auto",
+        random_state=0,
+        out=None,
     ):
         """Reconstruct images from measurements, with an error map if asked.
 
@@ -43,12 +50,14 @@ class UncertaintyMixin:
             ``noise_``.
         random_state : int, RandomState instance or None, default=0
             Determines the group elements and the noise.
+        out : ndarray or memmap of float32 or float64, default=None
+            Where the images are written, batch by batch. None: a new array.
 
         Returns
         -------
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Reconstructions x̂ = f(y), float32.
+            Reconstructions x̂ = f(y), float32; or ``out``.
         std : ndarray of the shape of ``images``
             Only with ``return_std``: the root mean square over g of x̃_g − x̂
             with x̃_g = T_g⁻¹ f(A T_g x̂ + noise): how far f is off, pixel by
@@ -58,9 +67,10 @@ class UncertaintyMixin:
         ------
         NotFittedError
             Before ``fit``.
-        ValueError
-            If ``Y`` has another shape than in ``fit``, or NaN or infinity, or
-            an error map is asked for and there is no group.
+        TypeError, ValueError
+            If ``Y`` has another shape than in ``fit``, or NaN or infinity,
+            ``out`` cannot take the images, or an error map is asked for and
+            there is no group.
 
         Notes
         -----
@@ -83,8 +93,14 @@ class UncertaintyMixin:
         check_is_fitted(self)
         Y = check_measurements(self, Y, reset=False)
         if not return_std:
-            return self._predict_array(Y)
-        return self._predict_with_std(Y, n_bootstrap, noise, random_state)
+            return self._predict_array(Y, out)
+        if out is not None:
+            check_out(out, self._images_shape(len(Y)), Y)
+        images, std = self._predict_with_std(Y, n_bootstrap, noise, random_state)
+        if out is not None:
+            out[...] = images
+            images = out
+        return images, std
 
     def predict_interval(
         self, Y, level=0.9, *, n_bootstrap=32, noise="auto", random_state=0

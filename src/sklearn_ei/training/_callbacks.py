@@ -2,6 +2,8 @@
 
 from skorch.callbacks import Callback
 
+from ..utils._params import brief
+
 
 def check_callbacks(callbacks):
     """Refuse what is not a list of skorch callbacks, or (name, callback) pairs."""
@@ -13,8 +15,8 @@ def check_callbacks(callbacks):
         wrong = [cb for cb in items if not isinstance(cb, Callback)]
     if wrong:
         raise TypeError(
-            f"Got {wrong[0]!r} in callbacks, but expected a list of skorch callbacks; "
-            "those of scikit-learn go to set_callbacks(...)."
+            f"Got {brief(wrong[0])} in callbacks, but expected a list of skorch "
+            "callbacks; those of scikit-learn go to set_callbacks(...)."
         )
 
 

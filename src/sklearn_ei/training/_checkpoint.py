@@ -58,6 +58,9 @@ class Checkpoint(Callback):
             If the file is not a checkpoint, is damaged, or belongs to another
             training: the message says what differs.
         """
+        # What a killed process was writing.
+        for partial in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            partial.unlink(missing_ok=True)
         if not self.path.exists():
             return False
         document, tensors = read_file(self.path)
@@ -141,31 +144,39 @@ def fingerprint(parameters, data):
 def _digest(value, update):
     """Feed the content of a value into a hash."""
     update(f"{type(value).__qualname__}:".encode())
-    if isinstance(value, torch.Tensor):
-        _digest(value.detach().cpu().numpy(), update)
-    elif sparse.issparse(value):
-        for part in (value.tocoo().row, value.tocoo().col, value.data):
-            _digest(part, update)
-    elif isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray):
         update(f"{value.dtype}{value.shape}".encode())
         for part in value if value.ndim > 1 else (value,):
             update(np.ascontiguousarray(part).view(np.uint8).data)
-    elif isinstance(value, nn.Module):
-        _digest(dict(value.state_dict()), update)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            update(f"{key}=".encode())
-            _digest(item, update)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _digest(item, update)
-    elif hasattr(value, "get_params"):
-        _digest(value.get_params(deep=False), update)
-    elif callable(value):
-        name = getattr(value, "__qualname__", type(value).__qualname__)
-        update(f"{value.__module__}.{name}".encode())
-    else:
+        return
+    parts = _parts(value)
+    if parts is None:
         update(repr(value).encode())
+        return
+    for name, part in parts:
+        update(f"{name}=".encode())
+        _digest(part, update)
+
+
+def _parts(value):
+    """Return named parts that a value consists of, or None for a plain one."""
+    parts = None
+    if isinstance(value, torch.Tensor):
+        parts = {"tensor": value.detach().cpu().numpy()}
+    elif sparse.issparse(value):
+        coo = value.tocoo()
+        parts = {"row": coo.row, "col": coo.col, "data": coo.data}
+    elif isinstance(value, nn.Module):
+        parts = value.state_dict()
+    elif isinstance(value, dict):
+        parts = value
+    elif isinstance(value, list | tuple):
+        parts = dict(enumerate(value))
+    elif hasattr(value, "get_params"):
+        parts = value.get_params(deep=False)
+    elif callable(value):
+        parts = {"name": getattr(value, "__qualname__", "")}
+    return None if parts is None else parts.items()
 
 
 def _pack(value, tensors):

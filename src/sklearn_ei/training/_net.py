@@ -200,8 +200,23 @@ class ReconstructionNet(NeuralNet):
     def load_training_state(self, state):
         """Go to a state returned by :meth:`training_state`."""
         for name in self._stateful:
-            getattr(self, name).load_state_dict(state[name])
+            part = getattr(self, name)
+            part.load_state_dict(state[name])
+            if isinstance(part, torch.optim.Optimizer):
+                _follow_layout(part)
         schedule = dict(self.callbacks_).get("lr_schedule")
         if schedule is not None:
             schedule.step_ = state["step"]
         self.first_loss_ = state["first_loss"]
+
+
+def _follow_layout(optimizer):
+    """Lay an optimizer's moments out in memory as its weights are.
+
+    The fused kernels walk through both side by side, whatever their strides; what
+    comes from a file is contiguous, and weights may be channels-last.
+    """
+    for weight, state in optimizer.state.items():
+        for name, moment in state.items():
+            if moment.shape == weight.shape and moment.stride() != weight.stride():
+                state[name] = torch.empty_like(weight, dtype=moment.dtype).copy_(moment)

@@ -4,6 +4,10 @@ from types import SimpleNamespace
 
 import torch
 
+from ._params import brief
+
+_PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
+
 
 def resolve_device(device):
     """Return the ``torch.device`` meant by ``device``.
@@ -11,15 +15,15 @@ def resolve_device(device):
     ``"auto"`` is CUDA where a GPU is usable and the CPU elsewhere. Anything
     that torch does not know, or that this machine does not have, is refused.
     """
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         raise ValueError(
-            f"Got device={device!r}, which is not usable on this machine; expected "
-            f"'auto', 'cpu' or an available device such as 'cuda:0'."
+            f"Got device={brief(device)}, which is not usable on this machine; "
+            f"expected 'auto', 'cpu' or an available device such as 'cuda:0'."
         ) from error
     return resolved
 
@@ -37,15 +41,13 @@ def resolve_precision(precision, device, n_spatial_dims=2):
     seed gives the same bits in every run on one machine. Only convolutions of
     images are known to gain; signals and volumes stay in float32.
     """
-    if precision == "float32":
-        return torch.float32
-    if precision == "bfloat16":
-        return torch.bfloat16
-    if precision != "auto":
+    if not isinstance(precision, str) or precision not in _PRECISIONS:
         raise ValueError(
-            f"Got precision={precision!r}, but expected 'auto', 'float32' or "
+            f"Got precision={brief(precision)}, but expected 'auto', 'float32' or "
             "'bfloat16'."
         )
+    if precision != "auto":
+        return _PRECISIONS[precision]
     if n_spatial_dims != 2:
         return torch.float32
     if device.type == "cuda":

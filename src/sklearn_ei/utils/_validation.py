@@ -1,14 +1,141 @@
 """One place that looks at what users pass as measurements and images."""
 
 import numpy as np
-from sklearn.utils.validation import check_array, validate_data
+import torch
+from scipy import sparse
+from sklearn.utils.validation import validate_data
+
+# Beyond these, sums of squares come near the ends of float32.
+_LARGEST, _SMALLEST = 1e15, 1e-15
+_CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
-def _check_finite(array, name, what):
-    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-    if finite.all():
-        return
-    bad = np.flatnonzero(~finite)
+def check_stack(stack, name, what, *, dtype=np.float32):
+    """Return a finite, real stack with samples along its first axis.
+
+    Parameters
+    ----------
+    stack : array-like of shape (n_samples, *sample_shape)
+        NumPy arrays, memory maps, lists, data frames, or torch tensors on any
+        device; memory is shared where nothing has to be converted.
+    name : str
+        Of the argument, for the messages.
+    what : {"measurements", "images"}
+        What it is a stack of, for the messages.
+    dtype : dtype, default=numpy.float32
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    TypeError
+        If values are not numbers, or the stack is sparse.
+    ValueError
+        If the stack is complex, masked, ragged, empty, has fewer than two axes,
+        has NaN or infinity (the first bad sample is named), or values beyond
+        1e15, or none above 1e-15, whose squares leave the range of float32.
+    """
+    array = _as_array(stack, name, what)
+    if array.dtype.kind not in "biuf":
+        array = _as_numbers(array, name)
+    if array.ndim < 2:
+        raise ValueError(
+            f"Expected 2D array, got {array.ndim}D array instead: {name} has shape "
+            f"{array.shape}, but expected a stack of {what} along the first axis "
+            "(Reshape your data; a single sample is a stack of one)."
+        )
+    if len(array) == 0:
+        raise ValueError(
+            f"Got {name} of shape {array.shape}, with 0 sample(s), but expected at "
+            "least one."
+        )
+    if array.size == 0:
+        raise ValueError(
+            f"{name} has samples with 0 feature(s) (shape={array.shape}) while a "
+            "minimum of 1 is required."
+        )
+    with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf below
+        checked = np.asarray(array, dtype=dtype)
+    _check_values(checked, array, name, what)
+    return checked
+
+
+def _as_array(stack, name, what):
+    """Return an ndarray of whatever dtype."""
+    parts = stack if isinstance(stack, list | tuple) else [stack]
+    if any(np.ma.is_masked(part) for part in parts):
+        raise ValueError(
+            f"{name} has masked entries, but expected values everywhere; lost pixels "
+            "belong into Inpainting(mask=...)."
+        )
+    is_tensor = isinstance(stack, torch.Tensor)
+    if sparse.issparse(stack) or (is_tensor and stack.layout != torch.strided):
+        raise TypeError(
+            f"Sparse data was passed as {name}, but expected a dense stack of {what}."
+        )
+    try:
+        if is_tensor:
+            tensor = stack.detach().resolve_conj().resolve_neg().cpu()
+            return (
+                tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+            ).numpy()
+        return np.asarray(stack)
+    # Containers of others may raise anything when asked for an array.
+    except Exception as error:
+        raise ValueError(
+            f"Got {name} of type {type(stack).__name__}, which is no array "
+            f"({_one_line(error)}), but expected a stack of {what} of equal shapes."
+        ) from error
+
+
+def _as_numbers(array, name):
+    """Return an object array of numbers as float64; refuse every other kind."""
+    if array.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: got {name} of dtype {array.dtype}, but "
+            "expected real numbers; pass real and imaginary parts as channels, "
+            "np.stack([z.real, z.imag], axis=-1)."
+        )
+    not_numbers = (str, bytes, complex, np.complexfloating)
+    if array.dtype.kind != "O" or any(isinstance(v, not_numbers) for v in array.flat):
+        raise ValueError(
+            f"Got {name} of dtype {array.dtype}, but expected real numbers."
+        )
+    try:
+        return array.astype(np.float64)
+    except Exception as error:  # from whatever the objects are
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"Got {name} of dtype object with values that are not real numbers "
+            f"({_one_line(error)}), but expected numbers."
+        ) from error
+
+
+def _check_values(checked, given, name, what):
+    """Refuse NaN, infinity, and magnitudes that float32 cannot be computed with."""
+    step = max(1, _CHUNK * len(checked) // checked.size)
+    largest = 0.0
+    for start in range(0, len(checked), step):
+        chunk = checked[start : start + step]
+        # NaN and infinity survive in the extremes: no mask is needed to see them.
+        extreme = float(max(chunk.max(), -chunk.min()))
+        if not np.isfinite(extreme):
+            _refuse_infinite(checked, name, what)
+        largest = max(largest, extreme)
+    too_small = largest < _SMALLEST and (largest > 0 or np.any(given))
+    if largest > _LARGEST or too_small:
+        raise ValueError(
+            f"{name} has values up to {largest:.3g}, but expected a largest magnitude "
+            f"from {_SMALLEST:g} to {_LARGEST:g}, or all zero; change the unit."
+        )
+
+
+def _refuse_infinite(array, name, what):
+    finite = [bool(np.isfinite(sample).all()) for sample in array]
+    bad = np.flatnonzero(~np.array(finite))
     kind = "NaN" if np.isnan(array[bad[0]]).any() else "infinity (inf)"
     others = f" and {len(bad) - 1} other sample(s)" if len(bad) > 1 else ""
     raise ValueError(
@@ -17,31 +144,8 @@ def _check_finite(array, name, what):
     )
 
 
-def _check_stack(stack, name, what, estimator_name):
-    """Return a finite float32 stack with samples along its first axis."""
-    dtype = np.asanyarray(stack).dtype
-    if dtype.kind == "c":
-        raise ValueError(
-            f"Complex data not supported: got {name} of dtype {dtype}, but expected "
-            "real numbers; pass real and imaginary parts as channels, "
-            "np.stack([z.real, z.imag], axis=-1)."
-        )
-    if np.ma.is_masked(stack):
-        raise ValueError(
-            f"{name} has masked entries, but expected values everywhere; lost pixels "
-            "belong into Inpainting(mask=...)."
-        )
-    with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf below
-        checked = check_array(
-            stack,
-            dtype=np.float32,
-            allow_nd=True,
-            ensure_all_finite=False,
-            input_name=name,
-            estimator=estimator_name,
-        )
-    _check_finite(checked, name, what)
-    return checked
+def _one_line(error):
+    return " ".join(str(error).split())[:120].rstrip(".")
 
 
 def check_measurements(estimator, Y, reset):
@@ -67,7 +171,7 @@ def check_measurements(estimator, Y, reset):
         If ``Y`` is not a numeric stack, is complex or empty, has NaN or
         infinity (the first bad sample is named), or another shape than in fit.
     """
-    checked = _check_stack(Y, "Y", "measurements", type(estimator).__name__)
+    checked = check_stack(Y, "Y", "measurements")
     if not reset:
         shape = estimator.measurement_shape_
         # Plain signals are left to scikit-learn, with the words it uses.
@@ -78,13 +182,46 @@ def check_measurements(estimator, Y, reset):
                 f"{type(estimator).__name__} was fitted on measurements of shape "
                 f"{shape}."
             )
-        validate_data(estimator, X=Y, reset=False, skip_check_array=True)
+        record_features(estimator, Y, checked, reset=False)
     return checked
 
 
-def record_features(estimator, Y):
-    """Set ``n_features_in_`` (and names), once ``Y`` has passed every check."""
-    validate_data(estimator, X=Y, reset=True, skip_check_array=True)
+def record_features(estimator, Y, checked=None, *, reset=True):
+    """Set ``n_features_in_`` (and names), once ``Y`` has passed every check.
+
+    With ``reset=False`` compare them with those seen in ``fit``.
+    """
+    if not hasattr(Y, "columns"):  # a data frame has names; others are arrays by now
+        Y = _as_array(Y, "Y", "measurements") if checked is None else checked
+    validate_data(estimator, X=Y, reset=reset, skip_check_array=True)
+
+
+def shape_of_images(y, n_samples):
+    """Return the shape of what came as ``y``, one entry for each measurement.
+
+    Parameters
+    ----------
+    y : array-like
+        Ground truth, or labels that travel along in a pipeline.
+    n_samples : int
+        Number of measurements.
+
+    Returns
+    -------
+    shape : tuple of int
+
+    Raises
+    ------
+    ValueError
+        If ``y`` is no array, or has another length.
+    """
+    shape = _as_array(y, "y", "images").shape
+    if not shape or shape[0] != n_samples:
+        raise ValueError(
+            f"y has shape {shape}, but Y has {n_samples} measurements; expected one "
+            "entry for each measurement."
+        )
+    return shape
 
 
 def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False):
@@ -108,11 +245,11 @@ def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False
     x : ndarray of float32
         Missing images are NaN.
     """
-    missing = _missing_images(x) if missing_ok else None
+    missing = _missing_images(_as_array(x, "y", "images")) if missing_ok else None
     if missing is not None:
-        x = np.array(x, dtype=np.float32)
+        x = np.array(_as_array(x, "y", "images"), dtype=np.float32)
         x[missing] = 0
-    checked = _check_stack(x, "y", "images", estimator_name)
+    checked = check_stack(x, "y", "images")
     if len(checked) != n_samples:
         raise ValueError(
             f"y has {len(checked)} images, but Y has {n_samples} measurements; "
@@ -133,9 +270,42 @@ def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False
     return checked
 
 
-def _missing_images(x):
+def check_out(out, shape, Y):
+    """Refuse an ``out`` that cannot take reconstructions of measurements ``Y``.
+
+    Parameters
+    ----------
+    out : ndarray
+        Writable, of float32 or float64, and apart from ``Y`` in memory.
+    shape : tuple of int
+        Of the reconstructions.
+    Y : ndarray
+        The measurements, read while ``out`` is written.
+
+    Returns
+    -------
+    out : ndarray
+    """
+    if not isinstance(out, np.ndarray) or np.ma.isMaskedArray(out):
+        raise TypeError(
+            f"Got out of type {type(out).__name__}, but expected a NumPy array or "
+            "memory map."
+        )
+    if out.shape != shape or out.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"Got out of shape {out.shape} and dtype {out.dtype}, but expected shape "
+            f"{shape} and dtype float32 or float64."
+        )
+    if not out.flags.writeable or np.may_share_memory(out, Y):
+        raise ValueError(
+            "Got an out that is read-only or shares memory with Y, but expected a "
+            "writable array of its own."
+        )
+    return out
+
+
+def _missing_images(array):
     """Return which images of a stack are NaN throughout, or None if none are."""
-    array = np.asarray(x)
     if array.dtype.kind != "f" or array.ndim < 2 or not array.size:
         return None
     missing = np.isnan(array.reshape(len(array), -1)).all(axis=1)

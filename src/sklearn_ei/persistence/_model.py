@@ -1,0 +1,304 @@
+"""Save and load estimators without pickle."""
+
+from pathlib import Path
+
+import torch
+from skorch.history import History
+
+from .. import __version__
+from ..groups import Group
+from ..operators import ForwardOperator
+from ..reconstruction._base import OperatorEstimator
+from ..reconstruction._learned import LearnedReconstructor
+from ..utils._device import resolve_device
+from ..utils._params import brief
+from ..utils._tensor_file import ModelFileError, read_file, write_file
+from ._decode import Decoder, _expect
+from ._encode import Encoder
+
+# What training builds anew, and what belongs to the process: scikit-learn's
+# callbacks are given to set_callbacks again.
+_NOT_SAVED = {"net_", "history_", "device_", "_incremental", "_skl_callbacks"}
+_NOT_SAVED |= {"_skl_callbacks_to_teardown", "_callback_fit_ctx"}
+_NOT_SAVED |= {"_trained_architecture"}
+_MAX_DEPTH = 30
+
+
+def save(estimator, path):
+    """Save an estimator, fitted or not, as one file without pickle.
+
+    The file is safetensors: weights and arrays are tensors, everything else is
+    JSON in its metadata. It is written under a temporary name in the same folder,
+    synced and renamed, so that ``path`` is never half a file.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An estimator of this package, or of a class derived from one.
+    path : str or path-like
+        Where; any suffix, ``.safetensors`` by custom. Replaced if it exists.
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something cannot be saved without pickle: functions without a name,
+        ODL operators, a ``LinearOperator``, a ``RandomState`` instance. Nothing is
+        written then.
+    OSError
+        If the file cannot be written; what was there before stays.
+
+    See Also
+    --------
+    load : The way back.
+
+    Notes
+    -----
+    Saved are the parameters (``get_params(deep=False)`` of the estimator and of
+    every operator, group and so on in it), the fitted attributes, the history with
+    one entry an epoch, and the weights. Not saved are the moments of the
+    optimizer and random states: training goes on from the weights with a fresh
+    optimizer, as with ``warm_start``. Callbacks given to ``set_callbacks`` are not
+    saved either.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sklearn_ei import PseudoInverseReconstructor, load, save
+    >>> from sklearn_ei.operators import Inpainting
+    >>> fitted = PseudoInverseReconstructor(Inpainting(0.3)).fit([[1.0, 2.0, 3.0]])
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> load(save(fitted, path)).predict([[1.0, 2.0, 3.0]]).tolist()
+    [[1.0, 2.0, 0.0]]
+    """
+    if not isinstance(estimator, OperatorEstimator):
+        raise TypeError(
+            f"Got estimator of type {type(estimator).__name__}, but expected an "
+            "estimator of sklearn_ei, such as EquivariantReconstructor; save the steps "
+            "of a pipeline one by one."
+        )
+    path = Path(path)
+    encoder = Encoder()
+    document = {
+        "written_by": f"sklearn_ei {__version__}",
+        "estimator": encoder.value(estimator, type(estimator).__name__),
+        "fitted": {
+            name: encoder.value(value, name, 1)
+            for name, value in vars(estimator).items()
+            if name not in estimator.get_params(deep=False) and name not in _NOT_SAVED
+        },
+    }
+    if hasattr(estimator, "history_"):
+        history = [_epoch_summary(epoch) for epoch in estimator.history_]
+        document["history"] = encoder.value(history, "history_")
+    if hasattr(estimator, "net_"):
+        network = estimator.net_.module_.network
+        document["network"] = encoder.state(network, "network")
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ValueError(
+                    f"Got a network whose weights {name} are not finite, but expected "
+                    "one that can reconstruct."
+                )
+    write_file(path, document, encoder.tensors)
+    return path
+
+
+def _epoch_summary(epoch):
+    return {name: value for name, value in epoch.items() if name != "batches"}
+
+
+def load(path, custom_objects=None, *, device=None):
+    """Load an estimator that :func:`save` wrote; safe for files of strangers.
+
+    Nothing in the file is executed: objects are rebuilt from their parameters,
+    of the public classes of this package and of those you pass.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    custom_objects : dict of str to class or function, default=None
+        Your own classes and functions that the estimator was made with, by
+        name: operators and groups are called with their parameters, networks
+        that have no ``get_params`` without arguments, so that
+        ``{"MyNetwork": lambda: MyNetwork(width=8)}`` does.
+    device : str, default=None
+        Replaces the estimator's parameter ``device``, as for a model that was
+        trained on a GPU and is loaded where there is none.
+
+    Returns
+    -------
+    estimator : estimator
+        Predicts what the saved one did, bit by bit on the same machine, and can
+        be trained further with ``partial_fit`` or ``warm_start``.
+
+    Raises
+    ------
+    ModelFileError
+        A ``ValueError``: if the file is truncated, damaged, of a newer format, or
+        holds anything that :func:`save` would not write.
+    OSError
+        If the file cannot be read.
+
+    See Also
+    --------
+    save : Which has an example, and what is not saved.
+    """
+    if custom_objects is None:
+        custom_objects = {}
+    named = isinstance(custom_objects, dict) and all(
+        isinstance(name, str) and callable(value)
+        for name, value in custom_objects.items()
+    )
+    if not named:
+        raise TypeError(
+            f"Got custom_objects={brief(custom_objects)}, but expected a dictionary of "
+            'names and classes, such as {"MyOperator": MyOperator}.'
+        )
+    if device is not None:
+        resolve_device(device)
+    path = Path(path)
+    document, tensors = read_file(path)
+    try:
+        return _rebuild(document, Decoder(tensors, custom_objects), device)
+    except ModelFileError as error:
+        raise ModelFileError(f"{str(path)!r}: {error}") from error.__cause__
+    # What a hostile file makes of constructors and checks can be any exception.
+    except Exception as error:
+        message = (str(error).splitlines() or [""])[0][:200].rstrip(".")
+        raise ModelFileError(
+            f"{str(path)!r} does not describe an estimator that this version of "
+            f"sklearn_ei can rebuild: {type(error).__name__}: {message}."
+        ) from error
+
+
+def _rebuild(document, decoder, device):
+    known = {"sha256", "format", "written_by", "estimator", "fitted"}
+    known |= {"history", "network"}
+    _expect(document.keys() <= known, "there are unknown entries")
+    estimator = decoder.value(document["estimator"])
+    _expect(isinstance(estimator, OperatorEstimator), "the estimator is none")
+    if device is not None:
+        estimator.set_params(device=device)
+    for name, encoded in document["fitted"].items():
+        _check_attribute_name(estimator, name)
+        setattr(estimator, name, decoder.value(encoded))
+    if any(name.endswith("_") for name in document["fitted"]):
+        _check_fitted(estimator)
+        if hasattr(estimator, "device"):
+            estimator.device_ = _resolve_device(estimator)
+        learned = isinstance(estimator, LearnedReconstructor)
+        _expect(("network" in document) == learned, "there is no network")
+    if "history" in document:
+        estimator.history_ = _history(decoder.value(document["history"]))
+    if "network" in document:
+        _check_training(estimator)
+        _restore_network(estimator, document["network"], decoder)
+    _expect(decoder.used == decoder.tensors.keys(), "there are unused tensors")
+    return estimator
+
+
+def _check_attribute_name(estimator, name):
+    """Refuse what is not a fitted attribute: methods, parameters, __class__."""
+    private = name.startswith("_") and not name.startswith("__")
+    _expect(
+        name.isidentifier()
+        and (private or (name.endswith("_") and not name.startswith("_")))
+        and name not in _NOT_SAVED
+        and name not in estimator.get_params(deep=False)
+        and not hasattr(type(estimator), name),
+        f"{name!r:.40} is not a fitted attribute",
+    )
+
+
+def _check_fitted(estimator):
+    """Refuse fitted attributes that contradict each other or the parameters."""
+    operator, shape = estimator.operator_, estimator.measurement_shape_
+    _expect(isinstance(operator, ForwardOperator), "operator_ is no operator")
+    _expect(
+        isinstance(shape, tuple) and all(type(n) is int and n > 0 for n in shape),
+        "measurement_shape_ is no shape",
+    )
+    spatial, n_channels = operator.split_channels(shape, "measurement")
+    expected = {
+        "_n_channels": n_channels,
+        "_n_image_channels": operator.channels_of_images(n_channels),
+        "n_features_in_": shape[0],
+    }
+    _expect(
+        operator.image_shape is not None
+        and tuple(operator.measurement_shape) == tuple(spatial)
+        and all(getattr(estimator, name) == value for name, value in expected.items()),
+        "the fitted shapes contradict each other",
+    )
+    group = getattr(estimator, "group_", None)
+    _expect(
+        group is None
+        or (
+            isinstance(group, Group)
+            and group._image_shape == tuple(operator.image_shape)
+        ),
+        "group_ is no group of the images",
+    )
+    _expect(
+        getattr(estimator, "precision_", torch.float32)
+        in (torch.float32, torch.bfloat16),
+        "precision_ is none that networks compute in",
+    )
+
+
+def _check_training(estimator):
+    for name in ("scale_", "alpha_", "n_iter_"):
+        value = getattr(estimator, name)
+        _expect(
+            type(value) in (int, float) and 0 <= value < float("inf"),
+            f"{name} is not a number from zero",
+        )
+    _expect(estimator.scale_ > 0, "scale_ is zero")
+    estimator._check_training_params()
+
+
+def _resolve_device(estimator):
+    try:
+        return resolve_device(estimator.device)
+    except ValueError as error:
+        raise ModelFileError(f"{error} Pass device='cpu' to load.") from None
+
+
+def _history(epochs):
+    _expect(
+        isinstance(epochs, list) and all(isinstance(epoch, dict) for epoch in epochs),
+        "the history is no list of epochs",
+    )
+    return epochs
+
+
+def _restore_network(estimator, names, decoder):
+    """Make the net around the stored weights, ready to predict and to train."""
+    wanted = estimator.operator_, estimator._n_image_channels
+    if estimator.network is None:
+        # First without memory: weights that a hostile file announces and does not
+        # contain are never allocated.
+        n_elements = sum(decoder.tensors[name].numel() for name in names.values())
+        sizes = estimator.width, estimator._n_image_channels or 1
+        _expect(
+            max(sizes) <= n_elements and estimator.depth <= _MAX_DEPTH,
+            "the network would be larger than its weights",
+        )
+        with torch.device("meta"):
+            planned = estimator._make_network(*wanted)
+        shapes = {key: tuple(t.shape) for key, t in planned.state_dict().items()}
+        stored = {key: tuple(decoder.tensors[n].shape) for key, n in names.items()}
+        _expect(shapes == stored, "the network has other weights than its parameters")
+    network = estimator._make_network(*wanted)
+    decoder.load_state(network, names)
+    estimator.net_ = estimator._make_net(network, None)
+    estimator.net_.module_.eval()
+    estimator._incremental = False
+    # What training looks up there, it takes from the next epoch instead.
+    epochs = [{**epoch, "batches": [{}]} for epoch in estimator.history_]
+    estimator.history_ = estimator.net_.history_ = History(epochs)

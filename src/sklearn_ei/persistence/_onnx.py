@@ -1,0 +1,128 @@
+"""The network G as an ONNX file."""
+
+import copy
+import warnings
+from pathlib import Path
+
+import torch
+
+from ..reconstruction import BaseReconstructor
+from ..utils._files import write_atomically
+from ..utils._random import make_generator
+
+_TOLERANCE = 1e-4  # of the largest value
+
+
+def export_onnx(estimator, path):
+    """Write the trained network G of f = G ∘ A† as an ONNX file.
+
+    The operator is not part of it: the input is A†y in the units of training, and
+    the steps of data consistency come after it.
+
+    Parameters
+    ----------
+    estimator : BaseReconstructor
+        Fitted, with a network.
+    path : str or path-like
+        The file, written completely or not at all.
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    ImportError
+        Without the packages ``onnx`` and ``onnxscript``:
+        ``pip install "sklearn_ei[onnx]"``.
+    TypeError, ValueError
+        If there is no trained network.
+    RuntimeError
+        If ONNX Runtime is installed and does not return what torch does, to 1e-4
+        of the largest value. Nothing is written then.
+
+    See Also
+    --------
+    save : The whole estimator, for this package.
+
+    Notes
+    -----
+    Input ``images`` and output ``reconstructions`` are float32 of shape (batch,
+    channels, *image_shape), where the batch may have any size. With the
+    estimator's ``scale_`` s and ``n_consistency`` steps,
+
+        x = s · G(A†(y / s)), then x += w · A†(y − A x) for each step,
+
+    is ``predict(y)``; s and the number of steps are in the file's metadata. The
+    network is computed in float32, also where it was trained in bfloat16.
+    """
+    if not isinstance(estimator, BaseReconstructor):
+        raise TypeError(
+            f"Got estimator of type {type(estimator).__name__}, but expected a fitted "
+            "estimator of sklearn_ei with a network."
+        )
+    if not hasattr(estimator, "net_"):
+        raise ValueError(
+            f"Got a {type(estimator).__name__} without a trained network, but expected "
+            "a fitted estimator that trains one, such as EquivariantReconstructor."
+        )
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "export_onnx needs onnx and onnxscript: expected them to be installed, as "
+            'by pip install "sklearn_ei[onnx]".'
+        ) from error
+    network = copy.deepcopy(estimator.net_.module_.network).cpu().float().eval()
+    n_channels = estimator._n_image_channels or 1
+    images = torch.rand(
+        (2, n_channels, *estimator.operator_.image_shape), generator=make_generator(0)
+    )
+    with warnings.catch_warnings():  # the exporter warns of its own dependencies
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (images,),
+            input_names=["images"],
+            output_names=["reconstructions"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            verbose=False,
+        )
+    model = program.model_proto
+    onnx.helper.set_model_props(
+        model,
+        {
+            "scale": repr(estimator.scale_),
+            "n_consistency": str(estimator.net_.module_.n_consistency),
+        },
+    )
+    content = model.SerializeToString()
+    _check(content, network, images)
+    path = Path(path)
+    write_atomically(path, (content,))
+    return path
+
+
+@torch.no_grad()
+def _check(content, network, images):
+    """Compare ONNX Runtime, where it is installed, with torch, for several batches."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        content, options, providers=["CPUExecutionProvider"]
+    )
+    for batch in (images, images[:1], images.repeat(3, *[1] * (images.ndim - 1))):
+        expected = network(batch)
+        (found,) = session.run(None, {"images": batch.numpy()})
+        error = float((torch.from_numpy(found) - expected).abs().max())
+        if not error <= _TOLERANCE * float(expected.abs().max()):
+            raise RuntimeError(
+                f"Got an ONNX network that differs from torch's by {error:.2g}, but "
+                f"expected at most {_TOLERANCE:g} of the largest value."
+            )

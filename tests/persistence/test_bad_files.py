@@ -1,0 +1,92 @@
+"""Damaged and hostile files: one error class, one sentence, nothing is run."""
+
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import pytest
+
+from sklearn_ei import ModelFileError, load, save
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+if not BENCHMARKS.exists():
+    pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
+sys.path.insert(0, str(BENCHMARKS))
+import _model_files  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    for name, estimator in _model_files.good_estimators().items():
+        save(estimator, folder / f"{name}.safetensors")
+    return folder
+
+
+def test_good_files_load_and_so_do_their_forged_copies(folder):
+    # Otherwise everything below would be refused for a wrong reason.
+    for name in ("ct", "sparse"):
+        data = (folder / f"{name}.safetensors").read_bytes()
+        path = folder / "forged"
+        path.write_bytes(_model_files.forge(*_model_files.parts(data)))
+        assert load(path).n_iter_ == 1
+
+
+def test_the_bomb_explodes_where_pickle_is_used(tmp_path):
+    pickle.loads(pickle.dumps(_model_files.Bomb(tmp_path / "executed"))).close()
+    assert (tmp_path / "executed").exists()
+
+
+def test_every_bad_file_is_refused(folder):
+    path = folder / "bad"
+    n_files, loaded, wrong = 0, [], []
+    for name, content in _model_files.all_files(folder, n_cuts=20, n_flips=30):
+        path.write_bytes(content)
+        n_files += 1
+        try:
+            load(path)
+            loaded.append(name)
+        except ModelFileError as error:
+            if "\n" in str(error) or len(str(error)) > 500 or "bad" not in str(error):
+                wrong.append((name, str(error)))
+    assert n_files > 300
+    assert not loaded
+    assert not wrong
+    assert not (folder / "executed").exists()
+
+
+def test_each_kind_of_damage_has_its_sentence(folder):
+    data = (folder / "ct.safetensors").read_bytes()
+    document, tensors = _model_files.parts(data)
+    flipped = bytearray(data)
+    flipped[-1] ^= 1
+    forge = _model_files.forge
+    wide = {**document["estimator"]["params"], "width": 10**9}
+    for content, message in (
+        (data[:100], "is truncated"),
+        (bytes(flipped), "does not have the SHA-256 checksum"),
+        (forge(document | {"format": 2}, tensors), "reads format 1: expected a newer"),
+        (forge(document | {"code": "1"}, tensors), "unknown entries"),
+        (
+            forge(
+                document | {"estimator": document["estimator"] | {"params": wide}},
+                tensors,
+            ),
+            "would be larger than its weights",
+        ),
+    ):
+        (folder / "bad").write_bytes(content)
+        with pytest.raises(ModelFileError, match=message):
+            load(folder / "bad")
+
+
+def test_no_file_no_regular_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "nothing")
+    if Path("/dev/zero").exists():
+        with pytest.raises(ModelFileError, match="expected a regular file"):
+            load("/dev/zero")
+    if hasattr(os, "mkfifo"):
+        with pytest.raises(OSError, match=r"."):
+            load(tmp_path)
