@@ -112,6 +112,7 @@ GROUPS = {
 TRAINING = {
     "alpha": st.just("auto") | floats(0, 100), "n_transforms": ints(1, 3),
     "width": ints(1, 3), "depth": ints(1, 4), "n_consistency": ints(0, 2),
+    "n_stages": ints(0, 3),
     "max_epochs": ints(1, 2), "batch_size": ints(1, 5), "lr": floats(1e-6, 1e-2),
     "lr_schedule": st.sampled_from(["cosine", "constant"]),
     "precision": st.sampled_from(["auto", "float32"]), "warm_start": st.booleans(),

@@ -39,7 +39,7 @@ def good_estimators():
     Y = ParallelBeamCT(6, (12, 12)).measure(
         np.random.default_rng(0).random((2, 12, 12))
     )
-    tiny = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
+    tiny = {"max_epochs": 1, "width": 2, "depth": 2, "n_stages": 1, "random_state": 0}
     tiny["check_rank"] = False
     ct = EquivariantReconstructor(ParallelBeamCT(6), Rotations(12), **tiny).fit(Y)
     import scipy.sparse
@@ -287,6 +287,7 @@ def hostile_documents(data, sparse_data, canary):
             shown = "missing" if value is ... else json.dumps(value)
             yield f"{name} {shown}", forge(change(["fitted", name], value), tensors)
     parameters = {
+        "n_stages": (0, -1, 2, 10**9, "1", None),
         "width": (0, -1, 3, 10**9, 2**62, 2.0, "2", None),
         "depth": (0, 1, 3, 30, 10**6, 2**62, True),
         "n_consistency": (-1, "3", 1.5),

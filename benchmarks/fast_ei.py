@@ -114,16 +114,6 @@ class EquivariantSplitting(EquivariantReconstructor):
         return torch.stack(images).mean(0)
 
 
-class Unrolled(EquivariantReconstructor):
-    """Two networks, with data consistency after each."""
-
-    def _make_network(self, operator, n_image_channels):
-        return torch.nn.ModuleList(
-            super(Unrolled, self)._make_network(operator, n_image_channels)
-            for _ in range(2)
-        )
-
-
 # name: (class, parameters)
 METHODS = {
     "plain: EI": (EquivariantReconstructor, {"n_consistency": 0}),
@@ -132,7 +122,10 @@ METHODS = {
     "default: EI": (EquivariantReconstructor, {}),
     "default: fast EI": (FastEI, {}),
     "default: EI, half the epochs": (EquivariantReconstructor, {"max_epochs": 0.5}),
-    "default: unrolled EI, half the epochs": (Unrolled, {"max_epochs": 0.5}),
+    "default: unrolled EI, half the epochs": (
+        EquivariantReconstructor,
+        {"n_stages": 2, "max_epochs": 0.5},
+    ),
 }
 
 
@@ -149,17 +142,12 @@ def main():
     result = {**_record.read("fast_ei"), "machine": _record.machine()}
     result["setting"] = f"CT100 [:70] / [70:80], {options.epochs} epochs, seed 0"
     rows = result.setdefault("rows", {})
-    for name, (method, parameters) in METHODS.items():
+    for name, (method, own) in METHODS.items():
         if name in rows if options.only is None else name not in options.only:
             continue
-        epochs = round(options.epochs * parameters.pop("max_epochs", 1))
-        estimator = method(
-            operator,
-            Rotations(360),
-            max_epochs=epochs,
-            random_state=0,
-            **parameters,
-        )
+        parameters = {"n_stages": 1, **own}
+        parameters["max_epochs"] = round(own.get("max_epochs", 1) * options.epochs)
+        estimator = method(operator, Rotations(360), random_state=0, **parameters)
         start = time.process_time()
         estimator.fit(Y[:70])
         seconds = time.process_time() - start

@@ -19,6 +19,7 @@ from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations
 from sklearn_ei.operators import ParallelBeamCT
 
+BASE = {"n_stages": 1, "depth": 3, "width": 16, "n_consistency": 3}
 REFINED = {"n_refinements": 1}
 # name: (parameters of the operator, parameters of the estimator)
 SETTINGS = {
@@ -28,6 +29,13 @@ SETTINGS = {
     "depth 3, A† not refined": ({}, {}),
     "depth 3, two consistency steps": (REFINED, {"n_consistency": 2}),
     "depth 3, width 24": (REFINED, {"width": 24}),
+    # From here on for about the same processor time as 23 epochs of one network.
+    "two networks, half the epochs": ({}, {"n_stages": 2, "max_epochs": 12}),
+    "three networks, a third": ({}, {"n_stages": 3, "max_epochs": 8}),
+    "four networks of width 8 and depth 2": (
+        {},
+        {"n_stages": 4, "width": 8, "depth": 2, "max_epochs": 12},
+    ),
 }
 
 
@@ -49,9 +57,8 @@ def main():
         estimator = EquivariantReconstructor(
             ParallelBeamCT(n_views=50, **of_operator),
             Rotations(360),
-            max_epochs=options.epochs,
             random_state=0,
-            **{"depth": 3, "width": 16, "n_consistency": 3, **of_estimator},
+            **{**BASE, "max_epochs": options.epochs, **of_estimator},
         )
         start = time.process_time()
         estimator.fit(Y[:70])

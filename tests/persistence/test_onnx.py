@@ -35,19 +35,27 @@ def test_the_network_agrees_with_torch_for_any_batch(tmp_path, shape):
     onnxruntime = pytest.importorskip("onnxruntime")
     Y = np.random.default_rng(0).random((5, *shape)).astype(np.float32)
     ei = EquivariantReconstructor(Inpainting(0.3, (10, 9)), Shifts(), **TINY).fit(Y)
-    path = export_onnx(ei, tmp_path / "g.onnx")
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    metadata = session.get_modelmeta().custom_metadata_map
-    scale = float(metadata["scale"])
+    sessions = [
+        onnxruntime.InferenceSession(
+            export_onnx(ei, tmp_path / f"{stage}.onnx", stage=stage),
+            providers=["CPUExecutionProvider"],
+        )
+        for stage in range(ei.n_stages)
+    ]
+    metadata = [s.get_modelmeta().custom_metadata_map for s in sessions]
+    scale = float(metadata[0]["scale"])
     assert scale == ei.scale_
     operator = ei.operator_
+    with pytest.raises(ValueError, match="stage == "):
+        export_onnx(ei, tmp_path / "no.onnx", stage=ei.n_stages)
     for n in (1, 2, 5):
         y = torch.from_numpy(Y[:n]) / scale
         y = y.movedim(-1, 1) if len(shape) == 3 else y[:, None]
-        (g,) = session.run(None, {"images": operator.pinv(y).numpy()})
-        x = torch.from_numpy(g)
-        for _ in range(json.loads(metadata["n_consistency"])):
-            x = operator.refine(x, y)
+        x = operator.pinv(y)
+        for session, about in zip(sessions, metadata, strict=True):
+            (g,) = session.run(None, {"images": x.numpy()})
+            x = torch.from_numpy(g)
+            for _ in range(json.loads(about["n_consistency"])):
+                x = operator.refine(x, y)
         x = scale * (x.movedim(1, -1) if len(shape) == 3 else x[:, 0])
         np.testing.assert_allclose(x.numpy(), ei.predict(Y[:n]), atol=1e-5)

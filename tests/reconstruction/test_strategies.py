@@ -125,7 +125,8 @@ def test_any_network_may_take_the_u_net_s_place(sinograms):
     # The user's own module is copied, not trained.
     after = torch.cat([p.flatten() for p in module.parameters()])
     assert torch.equal(before, after)
-    assert isinstance(first.net_.module_.network, torch.nn.Conv2d)
+    stages = first.net_.module_.stages
+    assert [type(stage) for stage in stages] == 3 * [torch.nn.Conv2d]
 
 
 def test_a_factory_s_weights_come_from_random_state(sinograms):

@@ -1,6 +1,7 @@
 """Which elements of a group to look at."""
 
 import math
+from itertools import islice
 
 import torch
 
@@ -31,8 +32,8 @@ def spread(n_elements, count):
             seen.add(g)
             chosen.append(g)
         k += 1
-    chosen += [g for g in range(n_elements) if g not in seen][: count - len(chosen)]
-    return chosen
+    others = (g for g in range(n_elements) if g not in seen)
+    return chosen + list(islice(others, count - len(chosen)))
 
 
 def quarter_turn_step(group):

@@ -2,6 +2,8 @@
 
 import torch.nn.functional as F
 
+from ..utils._params import brief
+
 _DISTANCES = {"l2": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
 
 
@@ -30,7 +32,7 @@ def check_distance(name, loss):
         return loss
     if not isinstance(loss, str) or loss not in _DISTANCES:
         raise ValueError(
-            f"Got {name}={loss!r}, but expected "
+            f"Got {name}={brief(loss)}, but expected "
             f"{', '.join(map(repr, _DISTANCES))} or a callable."
         )
     return _DISTANCES[loss]

@@ -23,7 +23,7 @@ class UNSURE(DataTerm):
         A, resolved.
     seed : int, default=0
         Of the probe.
-    step_size : float, default=0.1
+    step_size : float, default=0.005
         Of the multiplier's gradient ascent.
     momentum : float in [0, 1), default=0.9
         Of the same.
@@ -59,7 +59,7 @@ class UNSURE(DataTerm):
 
     name = "unsure"
 
-    def __init__(self, operator, seed=0, *, step_size=0.1, momentum=0.9):
+    def __init__(self, operator, seed=0, *, step_size=0.005, momentum=0.9):
         super().__init__()
         check_scalar(
             step_size, "step_size", Real, min_val=0, include_boundaries="neither"

@@ -22,6 +22,7 @@ _NOT_SAVED = {"net_", "history_", "device_", "_incremental", "_skl_callbacks"}
 _NOT_SAVED |= {"_skl_callbacks_to_teardown", "_callback_fit_ctx"}
 _NOT_SAVED |= {"_trained_architecture"}
 _MAX_DEPTH = 30
+_MAX_STAGES = 1000
 
 
 def save(estimator, path):
@@ -286,7 +287,9 @@ def _restore_network(estimator, names, decoder):
         n_elements = sum(decoder.tensors[name].numel() for name in names.values())
         sizes = estimator.width, estimator._n_image_channels or 1
         _expect(
-            max(sizes) <= n_elements and estimator.depth <= _MAX_DEPTH,
+            max(sizes) <= n_elements
+            and estimator.depth <= _MAX_DEPTH
+            and estimator.n_stages <= _MAX_STAGES,
             "the network would be larger than its weights",
         )
         with torch.device("meta"):

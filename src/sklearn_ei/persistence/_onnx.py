@@ -2,9 +2,11 @@
 
 import copy
 import warnings
+from numbers import Integral
 from pathlib import Path
 
 import torch
+from sklearn.utils import check_scalar
 
 from ..reconstruction import BaseReconstructor
 from ..utils._files import write_atomically
@@ -13,8 +15,8 @@ from ..utils._random import make_generator
 _TOLERANCE = 1e-4  # of the largest value
 
 
-def export_onnx(estimator, path):
-    """Write the trained network G of f = G ∘ A† as an ONNX file.
+def export_onnx(estimator, path, *, stage=0):
+    """Write a trained network G of an estimator as an ONNX file.
 
     The operator is not part of it: the input is A†y in the units of training, and
     the steps of data consistency come after it.
@@ -25,6 +27,8 @@ def export_onnx(estimator, path):
         Fitted, with a network.
     path : str or path-like
         The file, written completely or not at all.
+    stage : int, default=0
+        Which of the estimator's ``n_stages`` networks.
 
     Returns
     -------
@@ -49,11 +53,13 @@ def export_onnx(estimator, path):
     -----
     Input ``images`` and output ``reconstructions`` are float32 of shape (batch,
     channels, *image_shape), where the batch may have any size. With the
-    estimator's ``scale_`` s and ``n_consistency`` steps,
+    estimator's ``scale_`` s, starting from x = A†(y / s),
 
-        x = s · G(A†(y / s)), then x += w · A†(y − A x) for each step,
+        x = G(x), then x += w · A†(y / s − A x) for ``n_consistency`` steps,
 
-    is ``predict(y)``; s and the number of steps are in the file's metadata. The
+    for each stage in turn, s · x is ``predict(y)``. With ``noise`` no steps follow
+    the last network. s, the number of steps after this network, its stage and the
+    number of stages are in the file's metadata. The
     network is computed in float32, also where it was trained in bfloat16.
     """
     if not isinstance(estimator, BaseReconstructor):
@@ -74,7 +80,9 @@ def export_onnx(estimator, path):
             "export_onnx needs onnx and onnxscript: expected them to be installed, as "
             'by pip install "sklearn_ei[onnx]".'
         ) from error
-    network = copy.deepcopy(estimator.net_.module_.network).cpu().float().eval()
+    function = estimator.net_.module_
+    check_scalar(stage, "stage", Integral, min_val=0, max_val=len(function.stages) - 1)
+    network = copy.deepcopy(function.stages[stage]).cpu().float().eval()
     n_channels = estimator._n_image_channels or 1
     images = torch.rand(
         (2, n_channels, *estimator.operator_.image_shape), generator=make_generator(0)
@@ -95,7 +103,9 @@ def export_onnx(estimator, path):
         model,
         {
             "scale": repr(estimator.scale_),
-            "n_consistency": str(estimator.net_.module_.n_consistency),
+            "n_consistency": str(function.n_steps_after(stage)),
+            "stage": str(stage),
+            "n_stages": str(len(function.stages)),
         },
     )
     content = model.SerializeToString()

@@ -12,15 +12,14 @@ from ..losses import EquivariantObjective, check_distance
 from ..model_selection import held_out_score
 from ..networks import PatchDiscriminator
 from ..utils._callbacks import with_callbacks
-from ..utils._params import check_option
+from ..utils._params import brief, check_option, check_real
 from ..utils._random import seeded_initialisation
 from ._learned import LearnedReconstructor
-from ._objective import check_weight, make_data_term, resolve_data_term
+from ._objective import make_data_term, resolve_data_term
 
 # α = 1.5 ‖A‖_F²/m is where the best values of the paper's Table 2 lie, for CT
 # and inpainting alike.
 _AUTO_ALPHA = 1.5
-_CONSISTENCY_STEPS = 3
 _NOISE_FREE = ("auto", "measurement_consistency")
 
 
@@ -79,11 +78,14 @@ class EquivariantReconstructor(LearnedReconstructor):
         Channels of the first level of the residual U-Net. The paper has 64.
     depth : int, default=3
         Levels of the U-Net.
-    n_consistency : int or "auto", default="auto"
-        Data-consistency steps x += w·A†(y − A x) after the network. The paper
-        has none. ``"auto"`` is 3, but 0 with ``noise`` or a data term made for
-        it: the steps would put the noise of y back into the image.
-    max_epochs : int, default=50
+    n_stages : int, default=3
+        Networks, each with weights of its own, that take turns with the steps of
+        ``n_consistency``: an unrolled network. The paper has one.
+    n_consistency : int, default=3
+        Data-consistency steps x += w·A†(y − A x) after each network; the paper has
+        none. None follow the last network with ``noise`` or a data term made for
+        it: they would put the noise of y back into the image.
+    max_epochs : int, default=20
         Passes over the measurements.
     batch_size : int, default=2
         Samples a step.
@@ -201,8 +203,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         network=None,
         width=16,
         depth=3,
-        n_consistency="auto",
-        max_epochs=50,
+        n_stages=3,
+        n_consistency=3,
+        max_epochs=20,
         batch_size=2,
         lr=2e-3,
         lr_schedule="cosine",
@@ -231,6 +234,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.network = network
         self.width = width
         self.depth = depth
+        self.n_stages = n_stages
         self.n_consistency = n_consistency
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -308,11 +312,12 @@ class EquivariantReconstructor(LearnedReconstructor):
     def _check_training_params(self):
         super()._check_training_params()
         check_scalar(self.n_transforms, "n_transforms", Integral, min_val=1)
+        check_scalar(self.supervised, "supervised", bool)
         if self.check_rank is not False:
             check_option("check_rank", self.check_rank, ("warn", "raise"))
         check_distance("equivariance_loss", self.equivariance_loss)
         resolve_data_term(self.data_term, self.noise, self.supervised, self.data_loss)
-        check_weight("beta", self.beta)
+        check_real("beta", self.beta, min_val=0)
         if isinstance(self.alpha, str):
             check_option("alpha", self.alpha, ("auto",))
             if self.group is None and not self.supervised:
@@ -321,7 +326,7 @@ class EquivariantReconstructor(LearnedReconstructor):
                     "for measurement consistency alone."
                 )
         else:
-            check_weight("alpha", self.alpha)
+            check_real("alpha", self.alpha, min_val=0)
         for name in ("alpha", "beta"):
             weight = getattr(self, name)
             if self.group is None and weight not in (0, "auto"):
@@ -350,7 +355,7 @@ class EquivariantReconstructor(LearnedReconstructor):
             return None
         if not isinstance(self.group, Group):
             raise TypeError(
-                f"Got group={self.group!r}, but expected a Group such as "
+                f"Got group={brief(self.group)}, but expected a Group such as "
                 "Rotations(360)."
             )
         group = self.group.resolve(image_shape)
@@ -387,11 +392,8 @@ class EquivariantReconstructor(LearnedReconstructor):
             return 1.0
         return _AUTO_ALPHA * operator.mean_squared_row_norm()
 
-    def _resolve_n_consistency(self):
-        if self.n_consistency != "auto":
-            return self.n_consistency
-        exact = self.noise is None and self.data_term in _NOISE_FREE
-        return _CONSISTENCY_STEPS if exact else 0
+    def _trusts_measurements(self):
+        return self.noise is None and self.data_term in _NOISE_FREE
 
     def _resolve_data(self, operator, y, truth, known):
         noise = None if self.noise is None else self.noise.resolve(operator, y)

@@ -50,9 +50,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         :mod:`sklearn_ei.model_selection`. None:
         :func:`~sklearn_ei.model_selection.held_out_score`.
     beta, noise, data_term, data_loss, equivariance_loss, check_rank, \
-            n_transforms, network, width, depth, n_consistency, max_epochs, \
-            batch_size, lr, lr_schedule, device, precision, random_state, verbose, \
-            callbacks
+            n_transforms, network, width, depth, n_stages, n_consistency, \
+            max_epochs, batch_size, lr, lr_schedule, device, precision, \
+            random_state, verbose, callbacks
         As for :class:`EquivariantReconstructor`. ``max_epochs`` and
         ``lr_schedule`` are those of the final fit.
 
@@ -126,8 +126,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         network=None,
         width=16,
         depth=3,
-        n_consistency="auto",
-        max_epochs=50,
+        n_stages=3,
+        n_consistency=3,
+        max_epochs=20,
         batch_size=2,
         lr=2e-3,
         lr_schedule="cosine",
@@ -152,6 +153,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.network = network
         self.width = width
         self.depth = depth
+        self.n_stages = n_stages
         self.n_consistency = n_consistency
         self.max_epochs = max_epochs
         self.batch_size = batch_size

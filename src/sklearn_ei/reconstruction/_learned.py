@@ -24,7 +24,7 @@ from ..utils._arrays import array_to_tensor
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
 from ..utils._device import resolve_device, resolve_precision
-from ..utils._params import check_option, check_path
+from ..utils._params import check_option, check_path, check_real
 from ..utils._random import spawn_seeds
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
@@ -61,8 +61,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         """
 
     @abstractmethod
-    def _resolve_n_consistency(self):
-        """Return how many data-consistency steps follow the network."""
+    def _trusts_measurements(self):
+        """Return whether the images have to agree with the measurements."""
 
     @abstractmethod
     def _make_objective(self, seeds):
@@ -72,11 +72,13 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         """Return the discriminator of adversarial training, or None."""
 
     def _check_training_params(self):
-        for name in ("width", "depth", "max_epochs", "batch_size"):
+        for name in ("n_stages", "width", "depth", "max_epochs", "batch_size"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
-        if self.n_consistency != "auto":
-            check_scalar(self.n_consistency, "n_consistency", Integral, min_val=0)
-        check_scalar(self.lr, "lr", Real, min_val=0, include_boundaries="neither")
+        check_scalar(self.n_consistency, "n_consistency", Integral, min_val=0)
+        check_real("lr", self.lr, min_val=0, include_boundaries="neither")
+        check_scalar(self.verbose, "verbose", Integral, min_val=0)
+        for name in ("warm_start", "early_stopping"):
+            check_scalar(getattr(self, name), name, bool)
         check_option("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         check_network(self.network)
         check_callbacks(self.callbacks)
@@ -244,6 +246,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
     def _architecture(self, operator, n_image_channels):
         return {
             "network": self.network,
+            "n_stages": self.n_stages,
             "width": self.width,
             "depth": self.depth,
             "n_channels": n_image_channels or 1,
@@ -259,6 +262,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             self.network,
             n_image_channels or 1,
             operator.image_shape,
+            n_stages=self.n_stages,
             width=self.width,
             depth=self.depth,
             seed=seed,
@@ -276,7 +280,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         function = ReconstructionFunction(
             self.operator_,
             network,
-            n_consistency=self._resolve_n_consistency(),
+            n_consistency=self.n_consistency,
+            last_consistency=self._trusts_measurements(),
             dtype=self.precision_,
         )
         callbacks = list(self.callbacks or [])

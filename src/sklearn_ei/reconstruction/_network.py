@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from ..networks import ResidualUNet
+from ..utils._params import brief
 from ..utils._random import seeded_initialisation
 
 
@@ -14,12 +15,12 @@ def check_network(network):
     if network is None or isinstance(network, nn.Module) or callable(network):
         return
     raise TypeError(
-        f"Got network={network!r}, but expected a torch.nn.Module, a factory "
+        f"Got network={brief(network)}, but expected a torch.nn.Module, a factory "
         "f(n_channels, n_spatial_dims) that returns one, or None for the U-Net."
     )
 
 
-def make_network(network, n_channels, image_shape, *, width, depth, seed):
+def make_network(network, n_channels, image_shape, *, n_stages, width, depth, seed):
     """Return G, with images in its input and output.
 
     Parameters
@@ -31,6 +32,8 @@ def make_network(network, n_channels, image_shape, *, width, depth, seed):
         Channels of the images.
     image_shape : tuple of int
         Their spatial shape.
+    n_stages : int
+        How many such networks there are, each with weights of its own.
     width, depth : int
         Of the U-Net.
     seed : int
@@ -39,6 +42,7 @@ def make_network(network, n_channels, image_shape, *, width, depth, seed):
     Returns
     -------
     network : torch.nn.Module
+        A ``ModuleList`` if there is more than one stage.
 
     Raises
     ------
@@ -46,17 +50,21 @@ def make_network(network, n_channels, image_shape, *, width, depth, seed):
         If the factory returns no module, or the module no images of that shape.
     """
     n_dims = len(image_shape)
+    stages = []
     with seeded_initialisation(seed):
-        if network is None:
-            made = ResidualUNet(
-                n_channels, width=width, depth=depth, n_spatial_dims=n_dims
-            )
-        elif isinstance(network, nn.Module):
-            made = copy.deepcopy(network)
-        else:
-            made = network(n_channels, n_dims)
-    if network is not None:
-        _try_network(made, (1, n_channels, *image_shape))
+        for _ in range(n_stages):
+            if network is None:
+                made = ResidualUNet(
+                    n_channels, width=width, depth=depth, n_spatial_dims=n_dims
+                )
+            elif isinstance(network, nn.Module):
+                made = copy.deepcopy(network)
+            else:
+                made = network(n_channels, n_dims)
+            if network is not None:
+                _try_network(made, (1, n_channels, *image_shape))
+            stages.append(made)
+    made = stages[0] if n_stages == 1 else nn.ModuleList(stages)
     return made.to(memory_format=torch.channels_last) if n_dims == 2 else made
 
 

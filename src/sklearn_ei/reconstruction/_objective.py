@@ -1,10 +1,5 @@
 """From the parameters of an estimator to the terms of its objective."""
 
-from numbers import Real
-
-import numpy as np
-from sklearn.utils import check_scalar
-
 from ..losses import (
     R2R,
     SURE,
@@ -15,17 +10,10 @@ from ..losses import (
     check_distance,
 )
 from ..noise import NoiseModel, PoissonGaussianNoise
-from ..utils._params import check_option
+from ..utils._params import brief, check_option
 
 DATA_TERMS = ("auto", "measurement_consistency", "sure", "unsure", "r2r")
 _NEEDS_NOISE = ("sure", "r2r")
-
-
-def check_weight(name, value):
-    """Refuse a weight of a term that is no finite number ≥ 0."""
-    check_scalar(value, name, Real, min_val=0)
-    if not np.isfinite(value):
-        raise ValueError(f"Got {name}={value}, but expected a finite number.")
 
 
 def resolve_data_term(data_term, noise, supervised, data_loss):
@@ -51,7 +39,7 @@ def resolve_data_term(data_term, noise, supervised, data_loss):
     check_distance("data_loss", data_loss)
     if noise is not None and not isinstance(noise, NoiseModel):
         raise TypeError(
-            f"Got noise={noise!r}, but expected a noise model such as "
+            f"Got noise={brief(noise)}, but expected a noise model such as "
             "GaussianNoise(0.02), or None."
         )
     if supervised:
@@ -70,18 +58,18 @@ def resolve_data_term(data_term, noise, supervised, data_loss):
         )
     if data_term == "unsure" and noise is not None:
         raise ValueError(
-            f"Got noise={noise!r} with data_term='unsure', but expected noise=None: "
-            "that term is for Gaussian noise whose level is not known."
+            f"Got noise={brief(noise)} with data_term='unsure', but expected "
+            "noise=None: that term is for Gaussian noise whose level is not known."
         )
     if data_term == "r2r" and isinstance(noise, PoissonGaussianNoise):
         raise ValueError(
-            f"Got noise={noise!r} with data_term='r2r', but expected GaussianNoise or "
-            "PoissonNoise: the mixture cannot be split into independent parts."
+            f"Got noise={brief(noise)} with data_term='r2r', but expected "
+            "GaussianNoise or PoissonNoise: the mixture has no independent parts."
         )
     if data_term != "measurement_consistency" and data_loss != "l2":
         raise ValueError(
-            f"Got data_loss={data_loss!r} with data_term={data_term!r}, but expected "
-            "'l2', for which alone that term is an unbiased estimate."
+            f"Got data_loss={brief(data_loss)} with data_term={data_term!r}, but "
+            "expected 'l2', for which alone that term is an unbiased estimate."
         )
     return data_term
 

@@ -223,7 +223,8 @@ class UncertaintyMixin:
     def _known_pixels(self):
         """Return where A alone determines a pixel and f keeps to it, or None."""
         A = self.operator_
-        if self.net_.module_.n_consistency == 0:
+        f = self.net_.module_
+        if f.n_consistency == 0 or not f.last_consistency:
             return None
         x = torch.randn((_PROBES, *A._tensor_shape), generator=make_generator(0))
         error = (A.pinv(A.forward(x)) - x).abs().amax(dim=(0, 1))

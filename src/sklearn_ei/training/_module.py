@@ -5,29 +5,51 @@ from torch import nn
 
 
 class ReconstructionFunction(nn.Module):
-    """f(y) = G(A†y), then steps of data consistency.
+    """f(y): networks from A†y on, each followed by steps of data consistency.
 
-    Several networks in a ``ModuleList`` take turns with these steps: an unrolled
-    network.
+    One network without such steps is the paper's f = G ∘ A†; several, with steps
+    between them, are an unrolled network.
 
     Parameters
     ----------
     operator : ForwardOperator
         Resolved; gives A, A† and the step w.
     network : torch.nn.Module
-        G, from images to images.
+        G, from images to images; a ``ModuleList`` of several take turns.
     n_consistency : int, default=1
-        Steps x += w·A†(y − A x) after the network. The paper has none.
+        Steps x += w·A†(y − A x) after each network. The paper has none.
+    last_consistency : bool, default=True
+        Whether they follow the last network as well. Noise in y argues against.
     dtype : torch.dtype, default=torch.float32
         In which the network computes; the operator stays in float32.
     """
 
-    def __init__(self, operator, network, *, n_consistency=1, dtype=torch.float32):
+    def __init__(
+        self,
+        operator,
+        network,
+        *,
+        n_consistency=1,
+        last_consistency=True,
+        dtype=torch.float32,
+    ):
         super().__init__()
         self.operator = operator
         self.network = network
         self.n_consistency = n_consistency
+        self.last_consistency = last_consistency
         self.dtype = dtype
+
+    @property
+    def stages(self):
+        """The networks, in their order."""
+        several = isinstance(self.network, nn.ModuleList)
+        return self.network if several else [self.network]
+
+    def n_steps_after(self, stage):
+        """Return how many data-consistency steps follow a network."""
+        follows = stage < len(self.stages) - 1 or self.last_consistency
+        return self.n_consistency if follows else 0
 
     def precision(self, device_type):
         """Return the context in which networks compute."""
@@ -50,13 +72,15 @@ class ReconstructionFunction(nn.Module):
             Images.
         """
         x = self.operator.pinv(y) if start is None else start
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
-        unrolled = isinstance(self.network, nn.ModuleList)
-        for network in self.network if unrolled else (self.network,):
-            with self.precision(x.device.type):
-                x = network(x)
-            x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-            for _ in range(self.n_consistency):
+        for i, stage in enumerate(self.stages):
+            x = self._take(stage, x)
+            for _ in range(self.n_steps_after(i)):
                 x = self.operator.refine(x, y)
         return x
+
+    def _take(self, stage, x):
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with self.precision(x.device.type):
+            x = stage(x)
+        return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -1,0 +1,225 @@
+"""Fits that are killed, interrupted, or stopped early."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from sklearn_ei import EquivariantReconstructor
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.groups import Rotations
+from sklearn_ei.model_selection import held_out_score
+from sklearn_ei.operators import ParallelBeamCT
+
+OPERATOR = ParallelBeamCT(8, (16, 16))
+IMAGES = make_thorax_phantoms(8, (16, 16), random_state=0)
+Y = OPERATOR.measure(IMAGES)
+
+
+def make(**parameters):
+    settings = {"group": Rotations(360), "max_epochs": 6, "width": 4, "depth": 2}
+    settings |= {"n_stages": 2, "random_state": 0}
+    return EquivariantReconstructor(OPERATOR, **{**settings, **parameters})
+
+
+def weights(estimator):
+    state = estimator.net_.module_.state_dict()
+    return torch.cat([tensor.double().flatten() for tensor in state.values()])
+
+
+class Power(Callback):
+    """Fails in the middle of an epoch."""
+
+    def __init__(self, epoch, error=RuntimeError):
+        self.epoch, self.error = epoch, error
+
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            raise self.error("power cut")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"beta": 0.1},
+        {"data_term": "unsure"},
+        {"supervised": True},
+        {"precision": "bfloat16", "lr_schedule": "constant"},
+        {"early_stopping": True, "validation_fraction": 0.3},
+        {"random_state": None, "early_stopping": True},
+    ],
+)
+def test_resumed_fit_equals_the_undisturbed_one_bit_for_bit(parameters, tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    if parameters.get("random_state", 0) is None:
+        whole = make(**parameters, checkpoint=tmp_path / "whole").fit(Y)
+        # Same seeds for both: those in the checkpoint of the first epoch.
+        cut = make(**parameters, checkpoint=path, callbacks=[Power(4)])
+        with pytest.raises(RuntimeError, match="power cut"):
+            cut.fit(Y)
+        assert make(**parameters, checkpoint=path).fit(Y).n_iter_ == whole.n_iter_
+        return
+    whole = make(**parameters).fit(Y, IMAGES)
+    for epoch in (1, 4):
+        cut = make(**parameters, checkpoint=path, callbacks=[Power(epoch)])
+        with pytest.raises(RuntimeError, match="power cut"):
+            cut.fit(Y, IMAGES)
+        assert cut.n_iter_ == epoch - 1
+        assert np.isfinite(cut.predict(Y)).all()
+    resumed = make(**parameters, checkpoint=path).fit(Y, IMAGES)
+    assert torch.equal(weights(resumed), weights(whole))
+    assert resumed.n_iter_ == whole.n_iter_
+    assert resumed.history_[:, "train_loss"] == whole.history_[:, "train_loss"]
+    # A complete one is not trained again.
+    again = make(**parameters, checkpoint=path, callbacks=[Power(1)]).fit(Y, IMAGES)
+    assert torch.equal(weights(again), weights(whole))
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"lr": 1e-3}, "lr"),
+        ({"operator": ParallelBeamCT(8, (16, 16), filter="hann")}, "Y, operator"),
+        ({"group": Rotations(12)}, "group"),
+        ({"max_epochs": 7}, "max_epochs"),
+        ({"random_state": 1}, "random_state"),
+    ],
+)
+def test_another_training_is_not_gone_on_with(changed, what, tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    make(checkpoint=path, max_epochs=2).fit(Y)
+    before = path.read_bytes()
+    changed = {"max_epochs": 2, "operator": OPERATOR, **changed}
+    other = make().set_params(**changed, checkpoint=path)
+    with pytest.raises(ValueError, match=f"another training, which differs in {what};"):
+        other.fit(Y)
+    assert path.read_bytes() == before
+
+
+def test_other_data_is_refused_and_what_does_not_matter_is_not(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    make(checkpoint=path, max_epochs=1).fit(Y)
+    with pytest.raises(ValueError, match="differs in Y;"):
+        make(checkpoint=path, max_epochs=1).fit(Y[::-1])
+    make(checkpoint=str(path), max_epochs=1, callbacks=[Callback()]).fit(Y)
+
+
+def test_files_that_are_no_checkpoint_are_refused(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    path.write_bytes(b"not a checkpoint at all")
+    with pytest.raises(ValueError, match=r"fit\.checkpoint"):
+        make(checkpoint=path).fit(Y)
+    make(checkpoint=tmp_path / "good", max_epochs=1).fit(Y)
+    damaged = bytearray((tmp_path / "good").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="damaged"):
+        make(checkpoint=path, max_epochs=1).fit(Y)
+    with pytest.raises(TypeError, match="Got checkpoint=3, but expected a path"):
+        make(checkpoint=3).fit(Y)
+    fitted = make(max_epochs=1).fit(Y).set_params(warm_start=True, checkpoint=path)
+    with pytest.raises(ValueError, match="with warm_start=True"):
+        fitted.fit(Y)
+
+
+def test_a_failed_write_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "fit.checkpoint"
+    real, calls = os.replace, []
+
+    def full_disk(*args):
+        calls.append(args)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        return real(*args)
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        make(checkpoint=path).fit(Y)
+    monkeypatch.setattr(os, "replace", real)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    resumed = make(checkpoint=path).fit(Y)
+    assert torch.equal(weights(resumed), weights(make().fit(Y)))
+
+
+def test_ctrl_c_ends_cleanly(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    ei = make(checkpoint=path, callbacks=[Power(3, KeyboardInterrupt)])
+    with pytest.warns(UserWarning, match="interrupted; .* after 2 of 6 epochs"):
+        ei.fit(Y)
+    assert ei.n_iter_ == len(ei.history_) == 2
+    assert np.isfinite(ei.predict(Y)).all()
+    resumed = make(checkpoint=path).fit(Y)
+    assert torch.equal(weights(resumed), weights(make().fit(Y)))
+
+
+SCRIPT = """
+import sys
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+from tests.reconstruction.test_resume import make, Y
+make(checkpoint={path!r}, max_epochs=40).fit(Y)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
+def test_kill_minus_9_loses_nothing_but_the_epoch_in_hand(tmp_path):
+    path = str(tmp_path / "fit.checkpoint")
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    script = SCRIPT.format(folder=folder, path=path)
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=folder)
+    deadline = time.monotonic() + 120
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    process.kill()
+    assert process.wait() in (-signal.SIGKILL, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        resumed = make(checkpoint=path, max_epochs=40).fit(Y)
+    assert torch.equal(weights(resumed), weights(make(max_epochs=40).fit(Y)))
+    assert os.listdir(tmp_path) == ["fit.checkpoint"]
+
+
+def test_early_stopping_keeps_the_best_weights():
+    class Scores(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            self.state = {k: v.clone() for k, v in net.module_.state_dict().items()}
+
+    ei = make(
+        early_stopping=True,
+        validation_fraction=0.25,
+        n_iter_no_change=3,
+        max_epochs=60,
+        lr=0.05,
+        lr_schedule="constant",
+    ).fit(Y)
+    scores = ei.history_[:, "valid_score"]
+    best = int(np.argmax(scores))
+    assert len(scores) == ei.n_iter_ == best + 1 + 3 < 60
+    assert ei.best_validation_score_ == scores[best]
+    # The weights kept are those of that epoch: they have its score.
+    _, valid = ei._split(len(Y), ei._draw_seeds()[5])
+    assert held_out_score(ei, Y[valid]) == pytest.approx(scores[best], rel=1e-6)
+
+
+def test_early_stopping_with_ground_truth_scores_psnr():
+    ei = make(early_stopping=True, supervised=True, max_epochs=2).fit(Y, IMAGES)
+    assert 5 < ei.best_validation_score_ < 60
+
+
+def test_early_stopping_needs_samples_to_leave_out():
+    with pytest.raises(ValueError, match="enough to leave some for training"):
+        make(early_stopping=True).fit(Y[:1])
+    with pytest.raises(ValueError, match="validation_fraction"):
+        make(early_stopping=True, validation_fraction=1.0).fit(Y)
+    with pytest.raises(ValueError, match="n_iter_no_change"):
+        make(early_stopping=True, n_iter_no_change=0).fit(Y)
