@@ -74,7 +74,7 @@ def _parse(arguments):
     parser.add_argument("--views", type=int, default=50, help="views to simulate (50)")
     parser.add_argument("--samples", type=int, default=40, help="slices to make (40)")
     parser.add_argument("--size", type=int, default=128, help="pixels a side (128)")
-    parser.add_argument("--epochs", type=int, default=20, help="epochs each (20)")
+    parser.add_argument("--epochs", type=int, default=8, help="epochs each (8)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (0)")
     parser.add_argument(
         "--output", type=Path, default=Path("demo.png"), help="figure (demo.png)"
