@@ -3,7 +3,7 @@
     python benchmarks/dip_table.py ct100_train_128.npz
 
 The file holds an array `images`, (90, 128, 128), uint16: CT100 slices. Sinograms
-of 50 noise-free views of the slices `[80:90]`, as in ct_table.py. Tikhonov and
+of 50 noise-free views of the slices `[80:90]`. Tikhonov and
 total variation with their defaults; the deep image prior with both of the paper's
 networks, `--iterations` for each slice. `--paper` gives these the paper's widths. A
 method that has been run is kept in results/classical_table.json unless --methods
@@ -45,7 +45,9 @@ def dip(network, options):
 
 
 METHODS = {
-    "A†y, one refinement": lambda o: PseudoInverseReconstructor(OPERATOR),
+    "A†y, refined once": lambda o: PseudoInverseReconstructor(
+        ParallelBeamCT(n_views=50, n_refinements=1)
+    ),
     "Tikhonov": lambda o: TikhonovReconstructor(OPERATOR),
     "total variation": lambda o: TotalVariationReconstructor(OPERATOR),
     "total variation, x ≥ 0": lambda o: TotalVariationReconstructor(
