@@ -41,7 +41,7 @@ _NOT_OF_THE_TRAINING = (
     "verbose",
     "warm_start",
 )
-_CACHE_BYTES = 2**30  # A†y of the training set is kept up to this size
+_CACHE_BYTES = 2**29  # A†y of the training set is kept up to this size
 
 
 class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstructor):

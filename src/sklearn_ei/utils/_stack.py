@@ -1,5 +1,7 @@
 """Stacks of samples that are larger than memory, read when asked for."""
 
+import mmap
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
@@ -9,6 +11,7 @@ from ._arrays import array_to_tensor
 # Memory maps up to this size are read at once, which is faster.
 _LAZY_BYTES = 2**28
 _CHUNK = 2**22  # elements read together where all samples are looked at
+_HELD = 2**24  # bytes of a memory map that stay in this process after reading
 
 
 def is_lazy(stack):
@@ -57,6 +60,7 @@ class LazyStack:
         self.source = source
         self.name = name
         self.part = part
+        self._n_bytes_read = 0
         # Of images that may be missing, check_images knows which: those that it
         # reads as zero meanwhile, and the first of them.
         self.blank, self.first_missing = None, 0
@@ -111,7 +115,7 @@ class LazyStack:
         """Return samples in the dtype that they have."""
         if isinstance(index, slice):
             if not isinstance(self.source, Dataset) and index.step in (None, 1):
-                return np.asarray(self.source[index])
+                return self._read(index)
             index = np.arange(len(self))[index]
         if np.ndim(index) == 0:
             return self.raw(np.array([index]))[0]
@@ -123,10 +127,8 @@ class LazyStack:
         # Files are read in their order, and HDF5 insists on it.
         ordered, inverse = np.unique(index, return_inverse=True)
         if ordered[-1] - ordered[0] == len(ordered) - 1:
-            values = self.source[int(ordered[0]) : int(ordered[-1]) + 1]
-        else:
-            values = getattr(self.source, "oindex", self.source)[ordered]
-        return np.asarray(values)[inverse]
+            ordered = slice(int(ordered[0]), int(ordered[-1]) + 1)
+        return self._read(ordered)[inverse]
 
     def has_part(self, part):
         """Return whether items are tuples with such an entry."""
@@ -139,6 +141,18 @@ class LazyStack:
         """Return whether an array may be part of what is read."""
         source = self.source
         return isinstance(source, np.ndarray) and np.may_share_memory(array, source)
+
+    def _read(self, index):
+        """Return what an array has at a slice or at increasing numbers."""
+        source = self.source
+        if not isinstance(index, slice):
+            source = getattr(source, "oindex", source)
+        values = np.asarray(source[index])
+        self._n_bytes_read += values.nbytes
+        if self._n_bytes_read > _HELD:
+            self._n_bytes_read = values.nbytes
+            _release(self.source)
+        return values
 
     def _item(self, i):
         item = self.source[i]
@@ -165,6 +179,18 @@ class LazyStack:
                 "expected real numbers."
             )
         return array
+
+
+def _release(source):
+    """Let go of the pages of a memory map, which come back when they are read.
+
+    Otherwise they count as memory of this process as long as the machine has any
+    to spare. Private copies of pages (mode "c") would be lost, and are left alone.
+    """
+    pages = getattr(source, "_mmap", None)
+    shared = getattr(source, "mode", None) in ("r", "r+", "w+")
+    if shared and isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 class LazyTensor:
