@@ -114,9 +114,10 @@ class LazyStack:
     def raw(self, index):
         """Return samples in the dtype that they have."""
         if isinstance(index, slice):
-            if not isinstance(self.source, Dataset) and index.step in (None, 1):
-                return self._read(index)
-            index = np.arange(len(self))[index]
+            start, stop, step = index.indices(len(self))
+            if not isinstance(self.source, Dataset) and step == 1:
+                return self._read(slice(start, stop))
+            index = np.arange(start, stop, step)
         if np.ndim(index) == 0:
             return self.raw(np.array([index]))[0]
         index = np.asarray(index)
