@@ -1,5 +1,6 @@
 """What all reconstruction estimators share."""
 
+import warnings
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
@@ -79,7 +80,8 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         ----------
         Y : array-like of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
-            Measurements, of the shape seen in ``fit``.
+            Measurements, of the shape seen in ``fit``. Read batch by batch if they
+            are a large memory map, an HDF5 or zarr array, or a torch ``Dataset``.
         out : ndarray or memmap of float32 or float64, default=None
             Where the reconstructions are written, batch by batch, so that they
             need not fit into memory. None: a new array.
@@ -97,9 +99,13 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         TypeError, ValueError
             If ``Y`` has another shape than in ``fit``, or NaN or infinity, or
             ``out`` cannot take the reconstructions.
+        MemoryError
+            If a GPU has too little memory for a single sample. For more at a time
+            it need not suffice: the batches are halved, with a warning.
         """
         check_is_fitted(self)
-        return self._predict_array(check_measurements(self, Y, reset=False), out)
+        checked = check_measurements(self, Y, reset=False, lazy=True)
+        return self._predict_array(checked, out)
 
     def _images_shape(self, n_samples):
         """Return the shape of reconstructions, as users see it."""
@@ -114,10 +120,20 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
             images = np.empty(shape, dtype=np.float32)
         else:
             images = check_out(out, shape, Y)
-        for start in range(0, len(Y), self._predict_batch_size):
-            batch = slice(start, start + self._predict_batch_size)
+        start, size = 0, self._predict_batch_size
+        while start < len(Y):
+            batch = slice(start, start + size)
             y = array_to_tensor(Y[batch], self._n_channels is not None)
-            images[batch] = tensor_to_array(self._reconstruct(y), bool(channels))
+            try:
+                images[batch] = tensor_to_array(self._reconstruct(y), bool(channels))
+            except torch.cuda.OutOfMemoryError:
+                fits = False
+            else:
+                fits = True
+            if fits:
+                start += size
+            else:  # outside of the except clause, which holds on to the memory
+                size = _halve(min(size, len(Y) - start))
         return images
 
     def transform(self, Y):
@@ -184,3 +200,20 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _halve(size):
+    """Return how many samples to try next, after a GPU ran out of memory."""
+    if size == 1:
+        raise MemoryError(
+            "The GPU ran out of memory with a single sample, but expected it to fit; "
+            "use device='cpu', or a smaller network."
+        )
+    warnings.warn(
+        f"The GPU ran out of memory with {size} samples at a time; going on with "
+        f"{size // 2}.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    torch.cuda.empty_cache()
+    return size // 2

@@ -20,12 +20,12 @@ from ..training import (
     check_callbacks,
     fingerprint,
 )
-from ..utils._arrays import array_to_tensor
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
 from ..utils._device import resolve_device, resolve_precision
 from ..utils._params import check_option, check_path, check_real
 from ..utils._random import spawn_seeds
+from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
 from ._network import check_network, make_network
@@ -41,7 +41,7 @@ _NOT_OF_THE_TRAINING = (
     "verbose",
     "warm_start",
 )
-_CACHE_BYTES = 2**30  # A†y of the training set is kept up to this size
+_CACHE_BYTES = 2**29  # A†y of the training set is kept up to this size
 
 
 class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstructor):
@@ -174,7 +174,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         """
         self._check_training_params()
         device = resolve_device(self.device)
-        checked = check_measurements(self, Y, reset=reset)
+        checked = check_measurements(self, Y, reset=reset, lazy=True)
+        truth = truth_of_pairs(Y, truth)
         model = self._resolve_model(checked, truth, reset)
         known = {**vars(self), **model}
         operator, n_channels = known["operator_"], known["_n_channels"]
@@ -185,9 +186,11 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             channels = () if n_image_channels is None else (n_image_channels,)
             shape = (*operator.image_shape, *channels)
             name = type(self).__name__
-            truths = check_images(truth, len(checked), shape, name, missing_ok=True)
-            truth = array_to_tensor(truths, n_image_channels is not None)
-        y = array_to_tensor(checked, n_channels is not None)
+            truths = check_images(
+                truth, len(checked), shape, name, missing_ok=True, lazy=True
+            )
+            truth = stack_to_tensor(truths, n_image_channels is not None)
+        y = stack_to_tensor(checked, n_channels is not None)
         precision = resolve_precision(self.precision, device, len(operator.image_shape))
         network = None
         if reset and goes_on:
@@ -195,7 +198,10 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         elif reset:
             model["scale_"] = _root_mean_square(operator, y)
             network = self._make_network(operator, n_image_channels, seeds[0])
-        model.update(self._resolve_data(operator, y, truth, known))
+        seen = truth
+        if isinstance(truth, LazyTensor):  # one image tells whether any is missing
+            seen = truth[[truths.first_missing]]
+        model.update(self._resolve_data(operator, y, seen, known))
 
         train, valid = self._split(len(y), seeds[5]) if splits else (None, None)
 
@@ -208,9 +214,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             self.device_ = device
             self.precision_ = precision
         if splits:
-            known = None if truth is None else np.asarray(truths)[valid]
-            valid = checked[valid], known
-            y, truth = y[train], None if truth is None else truth[train]
+            valid = checked[valid], None if truth is None else truths[valid]
+            y, truth = take(y, train), None if truth is None else take(truth, train)
         y = y / self.scale_
         truth = None if truth is None else (truth / self.scale_).to(device)
         start = _pseudo_inverse(operator, y, device)
@@ -323,6 +328,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         net.callbacks_ += watchers
         try:
             net.partial_fit(dataset, y=None, epochs=max(0, n_epochs - done))
+        except torch.cuda.OutOfMemoryError as error:
+            raise MemoryError(self._what_would_fit(len(net.history))) from error
         finally:
             net.callbacks_ = [pair for pair in net.callbacks_ if pair not in watchers]
         if net.interrupted_:
@@ -334,6 +341,17 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             )
         elif checkpoint is not None:
             checkpoint.write(net, complete=True)
+
+    def _what_would_fit(self, n_epochs):
+        """Say what to try after a GPU ran out of memory."""
+        advice = f"batch_size={self.batch_size // 2}"
+        if self.batch_size == 1:
+            advice = "a smaller network (width, depth, n_stages), or device='cpu'"
+        return (
+            f"The GPU ran out of memory in epoch {n_epochs + 1}: got batch_size="
+            f"{self.batch_size}, but expected one that fits; try {advice}. "
+            f"{type(self).__name__} keeps the state after {n_epochs} epochs."
+        )
 
     def _reconstruct(self, y):
         scaled = y.to(self.device_) / self.scale_

@@ -50,7 +50,7 @@ class PseudoInverseReconstructor(BaseReconstructor):
         -------
         self : PseudoInverseReconstructor
         """
-        checked = check_measurements(self, Y, reset=True)
+        checked = check_measurements(self, Y, reset=True, lazy=True)
         fitted = self._resolve_operator(checked)
         record_features(self, Y)
         for name, value in fitted.items():

@@ -38,7 +38,8 @@ class UncertaintyMixin:
         ----------
         Y : array-like of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
-            Measurements, of the shape seen in ``fit``.
+            Measurements, of the shape seen in ``fit``. Read batch by batch if they
+            are a large memory map, an HDF5 or zarr array, or a torch ``Dataset``.
         return_std : bool, default=False
             Whether to return the error map as well. Needs a group.
         n_bootstrap : int, default=32
@@ -71,6 +72,9 @@ class UncertaintyMixin:
             If ``Y`` has another shape than in ``fit``, or NaN or infinity,
             ``out`` cannot take the images, or an error map is asked for and
             there is no group.
+        MemoryError
+            If a GPU has too little memory for a single sample. For more at a time
+            it need not suffice: the batches are halved, with a warning.
 
         Notes
         -----
@@ -91,7 +95,7 @@ class UncertaintyMixin:
            arXiv:2310.11838.
         """
         check_is_fitted(self)
-        Y = check_measurements(self, Y, reset=False)
+        Y = check_measurements(self, Y, reset=False, lazy=True)
         if not return_std:
             return self._predict_array(Y, out)
         if out is not None:

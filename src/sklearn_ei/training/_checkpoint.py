@@ -12,6 +12,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
+from ..utils._stack import LazyTensor
 from ..utils._tensor_file import ModelFileError, read_file, write_file
 
 _KIND = "checkpoint"
@@ -125,8 +126,8 @@ def fingerprint(parameters, data):
     ----------
     parameters : dict of str to object
         Numbers, strings, arrays, estimators, modules and functions with a name.
-    data : dict of str to torch.Tensor or None
-        What is trained on.
+    data : dict of str to torch.Tensor, LazyTensor or None
+        What is trained on; a lazy tensor has the digest of one of equal content.
 
     Returns
     -------
@@ -143,6 +144,11 @@ def fingerprint(parameters, data):
 
 def _digest(value, update):
     """Feed the content of a value into a hash."""
+    if isinstance(value, LazyTensor):
+        update(f"Tensor:tensor=ndarray:float32{value.shape}".encode())
+        for chunk in value.chunks():
+            update(chunk.numpy().view(np.uint8).data)
+        return
     update(f"{type(value).__qualname__}:".encode())
     if isinstance(value, np.ndarray):
         update(f"{value.dtype}{value.shape}".encode())

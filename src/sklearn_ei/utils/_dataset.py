@@ -11,9 +11,10 @@ class BatchedDataset(Dataset):
 
     Parameters
     ----------
-    Y : torch.Tensor of shape (n_samples, channel, *measurement_shape)
-        Measurements.
-    truth : torch.Tensor of shape (n_samples, channel, *image_shape), default=None
+    Y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
+        Measurements; lazy ones are read batch by batch.
+    truth : torch.Tensor or LazyTensor of shape (n_samples, channel, *image_shape), \
+            default=None
         Ground truth.
     start : torch.Tensor of shape (n_samples, channel, *image_shape), default=None
         A†y, where it has been computed beforehand.

@@ -5,12 +5,14 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from ._stack import LazyStack, is_lazy
+
 # Beyond these, sums of squares come near the ends of float32.
 _LARGEST, _SMALLEST = 1e15, 1e-15
 _CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
-def check_stack(stack, name, what, *, dtype=np.float32):
+def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
     """Return a finite, real stack with samples along its first axis.
 
     Parameters
@@ -24,10 +26,13 @@ def check_stack(stack, name, what, *, dtype=np.float32):
         What it is a stack of, for the messages.
     dtype : dtype, default=numpy.float32
         Of the result.
+    lazy : bool, default=False
+        Whether stacks that are larger than memory may stay where they are, after
+        all their values have been looked at chunk by chunk.
 
     Returns
     -------
-    ndarray
+    ndarray or LazyStack
 
     Raises
     ------
@@ -38,9 +43,14 @@ def check_stack(stack, name, what, *, dtype=np.float32):
         has NaN or infinity (the first bad sample is named), or values beyond
         1e15, or none above 1e-15, whose squares leave the range of float32.
     """
-    array = _as_array(stack, name, what)
-    if array.dtype.kind not in "biuf":
-        array = _as_numbers(array, name)
+    if lazy and is_lazy(stack):
+        array = _as_lazy(stack, name)
+        if array.dtype.kind not in "biuf":
+            _refuse_kind(array.dtype, name)
+    else:
+        array = _as_array(stack, name, what)
+        if array.dtype.kind not in "biuf":
+            array = _as_numbers(array, name)
     if array.ndim < 2:
         raise ValueError(
             f"Expected 2D array, got {array.ndim}D array instead: {name} has shape "
@@ -57,10 +67,17 @@ def check_stack(stack, name, what, *, dtype=np.float32):
             f"{name} has samples with 0 feature(s) (shape={array.shape}) while a "
             "minimum of 1 is required."
         )
-    with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf below
-        checked = np.asarray(array, dtype=dtype)
+    if isinstance(array, LazyStack):
+        checked = array
+    else:
+        with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf
+            checked = np.asarray(array, dtype=dtype)
     _check_values(checked, array, name, what)
     return checked
+
+
+def _as_lazy(stack, name):
+    return stack if isinstance(stack, LazyStack) else LazyStack(stack, name)
 
 
 def _as_array(stack, name, what):
@@ -71,6 +88,8 @@ def _as_array(stack, name, what):
             f"{name} has masked entries, but expected values everywhere; lost pixels "
             "belong into Inpainting(mask=...)."
         )
+    if is_lazy(stack):
+        return _as_lazy(stack, name).raw(slice(None))
     is_tensor = isinstance(stack, torch.Tensor)
     if sparse.issparse(stack) or (is_tensor and stack.layout != torch.strided):
         raise TypeError(
@@ -93,17 +112,9 @@ def _as_array(stack, name, what):
 
 def _as_numbers(array, name):
     """Return an object array of numbers as float64; refuse every other kind."""
-    if array.dtype.kind == "c":
-        raise ValueError(
-            f"Complex data not supported: got {name} of dtype {array.dtype}, but "
-            "expected real numbers; pass real and imaginary parts as channels, "
-            "np.stack([z.real, z.imag], axis=-1)."
-        )
     not_numbers = (str, bytes, complex, np.complexfloating)
     if array.dtype.kind != "O" or any(isinstance(v, not_numbers) for v in array.flat):
-        raise ValueError(
-            f"Got {name} of dtype {array.dtype}, but expected real numbers."
-        )
+        _refuse_kind(array.dtype, name)
     try:
         return array.astype(np.float64)
     except Exception as error:  # from whatever the objects are
@@ -112,6 +123,17 @@ def _as_numbers(array, name):
             f"Got {name} of dtype object with values that are not real numbers "
             f"({_one_line(error)}), but expected numbers."
         ) from error
+
+
+def _refuse_kind(dtype, name):
+    """Refuse a dtype that is not of real numbers."""
+    if dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: got {name} of dtype {dtype}, but "
+            "expected real numbers; pass real and imaginary parts as channels, "
+            "np.stack([z.real, z.imag], axis=-1)."
+        )
+    raise ValueError(f"Got {name} of dtype {dtype}, but expected real numbers.")
 
 
 def _check_values(checked, given, name, what):
@@ -125,12 +147,19 @@ def _check_values(checked, given, name, what):
         if not np.isfinite(extreme):
             _refuse_infinite(checked, name, what)
         largest = max(largest, extreme)
-    too_small = largest < _SMALLEST and (largest > 0 or np.any(given))
+    too_small = largest < _SMALLEST and (largest > 0 or _any(given))
     if largest > _LARGEST or too_small:
         raise ValueError(
             f"{name} has values up to {largest:.3g}, but expected a largest magnitude "
             f"from {_SMALLEST:g} to {_LARGEST:g}, or all zero; change the unit."
         )
+
+
+def _any(given):
+    """Return whether any value is not zero, in the precision it was given in."""
+    if isinstance(given, LazyStack):
+        return any(np.any(given.raw(slice(i, i + 1))) for i in range(len(given)))
+    return np.any(given)
 
 
 def _refuse_infinite(array, name, what):
@@ -148,7 +177,7 @@ def _one_line(error):
     return " ".join(str(error).split())[:120].rstrip(".")
 
 
-def check_measurements(estimator, Y, reset):
+def check_measurements(estimator, Y, reset, *, lazy=False):
     """Validate measurements passed to an estimator.
 
     Parameters
@@ -160,10 +189,12 @@ def check_measurements(estimator, Y, reset):
         Real measurements.
     reset : bool
         True in ``fit``, False where the estimator is fitted already.
+    lazy : bool, default=False
+        Whether measurements that are larger than memory may stay where they are.
 
     Returns
     -------
-    Y : ndarray of float32
+    Y : ndarray of float32, or LazyStack
 
     Raises
     ------
@@ -171,7 +202,7 @@ def check_measurements(estimator, Y, reset):
         If ``Y`` is not a numeric stack, is complex or empty, has NaN or
         infinity (the first bad sample is named), or another shape than in fit.
     """
-    checked = check_stack(Y, "Y", "measurements")
+    checked = check_stack(Y, "Y", "measurements", lazy=lazy)
     if not reset:
         shape = estimator.measurement_shape_
         # Plain signals are left to scikit-learn, with the words it uses.
@@ -191,7 +222,10 @@ def record_features(estimator, Y, checked=None, *, reset=True):
 
     With ``reset=False`` compare them with those seen in ``fit``.
     """
-    if not hasattr(Y, "columns"):  # a data frame has names; others are arrays by now
+    if isinstance(checked, LazyStack) or (checked is None and is_lazy(Y)):
+        # Only the shape counts.
+        Y = np.broadcast_to(np.float32(0), _as_lazy(Y, "Y").shape)
+    elif not hasattr(Y, "columns"):  # a data frame has names; others are arrays by now
         Y = _as_array(Y, "Y", "measurements") if checked is None else checked
     validate_data(estimator, X=Y, reset=reset, skip_check_array=True)
 
@@ -215,7 +249,7 @@ def shape_of_images(y, n_samples):
     ValueError
         If ``y`` is no array, or has another length.
     """
-    shape = _as_array(y, "y", "images").shape
+    shape = (_as_lazy(y, "y") if is_lazy(y) else _as_array(y, "y", "images")).shape
     if not shape or shape[0] != n_samples:
         raise ValueError(
             f"y has shape {shape}, but Y has {n_samples} measurements; expected one "
@@ -224,7 +258,9 @@ def shape_of_images(y, n_samples):
     return shape
 
 
-def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False):
+def check_images(
+    x, n_samples, sample_shape, estimator_name, *, missing_ok=False, lazy=False
+):
     """Validate ground-truth images that belong to measurements.
 
     Parameters
@@ -239,17 +275,23 @@ def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False
         For the message.
     missing_ok : bool, default=False
         Whether images may be missing: those that are NaN throughout.
+    lazy : bool, default=False
+        Whether images that are larger than memory may stay where they are.
 
     Returns
     -------
-    x : ndarray of float32
+    x : ndarray of float32, or LazyStack
         Missing images are NaN.
     """
-    missing = _missing_images(_as_array(x, "y", "images")) if missing_ok else None
-    if missing is not None:
-        x = np.array(_as_array(x, "y", "images"), dtype=np.float32)
+    lazy = lazy and is_lazy(x)
+    x = _as_lazy(x, "y") if lazy else _as_array(x, "y", "images")
+    missing = _missing_images(x) if missing_ok else None
+    if missing is not None and not lazy:
+        x = np.array(x, dtype=np.float32)
         x[missing] = 0
-    checked = check_stack(x, "y", "images")
+    elif missing is not None:
+        x.blank = missing
+    checked = check_stack(x, "y", "images", lazy=lazy)
     if len(checked) != n_samples:
         raise ValueError(
             f"y has {len(checked)} images, but Y has {n_samples} measurements; "
@@ -266,7 +308,10 @@ def check_images(x, n_samples, sample_shape, estimator_name, *, missing_ok=False
                 f"y has no image for any of its {n_samples} samples (all are NaN), but "
                 f"{estimator_name} expected at least one."
             )
-        checked[missing] = np.nan
+        if lazy:
+            checked.blank, checked.first_missing = None, int(np.argmax(missing))
+        else:
+            checked[missing] = np.nan
     return checked
 
 
@@ -279,7 +324,7 @@ def check_out(out, shape, Y):
         Writable, of float32 or float64, and apart from ``Y`` in memory.
     shape : tuple of int
         Of the reconstructions.
-    Y : ndarray
+    Y : ndarray or LazyStack
         The measurements, read while ``out`` is written.
 
     Returns
@@ -296,7 +341,9 @@ def check_out(out, shape, Y):
             f"Got out of shape {out.shape} and dtype {out.dtype}, but expected shape "
             f"{shape} and dtype float32 or float64."
         )
-    if not out.flags.writeable or np.may_share_memory(out, Y):
+    lazy = isinstance(Y, LazyStack)
+    shared = Y.shares_memory(out) if lazy else np.may_share_memory(out, Y)
+    if not out.flags.writeable or shared:
         raise ValueError(
             "Got an out that is read-only or shares memory with Y, but expected a "
             "writable array of its own."
@@ -304,9 +351,12 @@ def check_out(out, shape, Y):
     return out
 
 
-def _missing_images(array):
+def _missing_images(stack):
     """Return which images of a stack are NaN throughout, or None if none are."""
-    if array.dtype.kind != "f" or array.ndim < 2 or not array.size:
+    if stack.dtype.kind != "f" or stack.ndim < 2 or not stack.size:
         return None
-    missing = np.isnan(array.reshape(len(array), -1)).all(axis=1)
+    chunks = stack.chunks() if isinstance(stack, LazyStack) else [stack]
+    missing = np.concatenate(
+        [np.isnan(chunk.reshape(len(chunk), -1)).all(axis=1) for chunk in chunks]
+    )
     return missing if missing.any() else None

@@ -1,0 +1,274 @@
+"""Stacks of samples that are larger than memory, read when asked for."""
+
+import mmap
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, IterableDataset
+
+from ._arrays import array_to_tensor
+
+# Memory maps up to this size are read at once, which is faster.
+_LAZY_BYTES = 2**28
+_CHUNK = 2**22  # elements read together where all samples are looked at
+_HELD = 2**24  # bytes of a memory map that stay in this process after reading
+
+
+def is_lazy(stack):
+    """Return whether a stack is read sample by sample rather than as a whole.
+
+    Parameters
+    ----------
+    stack : object
+        What a user passed as measurements or images.
+
+    Returns
+    -------
+    lazy : bool
+        True for torch data sets, chunked arrays (HDF5, zarr and others with
+        ``shape``, ``dtype`` and ``chunks``), and large memory maps.
+    """
+    if isinstance(stack, LazyStack | Dataset):
+        return True
+    if isinstance(stack, np.ndarray):
+        return isinstance(stack, np.memmap) and stack.nbytes > _LAZY_BYTES
+    return all(hasattr(stack, name) for name in ("shape", "dtype", "chunks"))
+
+
+class LazyStack:
+    """Samples along the first axis, converted to float32 as they are read.
+
+    Indexing with a slice, an integer or an array of integers returns an ndarray,
+    so that whoever walks through a stack batch by batch need not know of it.
+
+    Parameters
+    ----------
+    source : torch Dataset, ndarray, or array-like with ``shape`` and ``dtype``
+        Items of a data set are samples, or tuples that begin with one.
+    name : str
+        Of the argument, for the messages.
+    part : int, default=0
+        Which entry of items that are tuples.
+    """
+
+    def __init__(self, source, name, part=0):
+        if isinstance(source, IterableDataset) or not hasattr(source, "__getitem__"):
+            raise TypeError(
+                f"Got {name} of type {type(source).__name__}, but expected samples "
+                "that can be indexed, such as a map-style Dataset."
+            )
+        self.source = source
+        self.name = name
+        self.part = part
+        self._n_bytes_read = 0
+        # Of images that may be missing, check_images knows which: those that it
+        # reads as zero meanwhile, and the first of them.
+        self.blank, self.first_missing = None, 0
+        if not isinstance(source, Dataset):
+            self.shape = tuple(int(n) for n in source.shape)
+            self.dtype = np.dtype(source.dtype)
+            return
+        try:
+            n_samples = len(source)
+        except (TypeError, NotImplementedError) as error:
+            raise TypeError(
+                f"Got {name} of type {type(source).__name__} without a length, but "
+                "expected a map-style Dataset."
+            ) from error
+        self.shape = (n_samples, 1)
+        self.dtype = np.dtype(np.float32)
+        if n_samples > 0:
+            first = self._item(0)
+            self.shape = (n_samples, *first.shape)
+            self.dtype = first.dtype
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    @property
+    def size(self):
+        return int(np.prod(self.shape))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        with np.errstate(over="ignore"):  # float64 beyond float32: inf, as in arrays
+            values = np.asarray(self.raw(index), dtype=np.float32)
+        if self.blank is not None and self.blank[index].any():
+            values = np.array(values)
+            values[self.blank[index]] = 0
+        return values
+
+    def __iter__(self):
+        for chunk in self.chunks():
+            yield from chunk
+
+    def chunks(self):
+        """Yield all samples, as arrays of a size that fits into memory."""
+        step = max(1, _CHUNK * len(self) // self.size)
+        for start in range(0, len(self), step):
+            yield self[start : start + step]
+
+    def raw(self, index):
+        """Return samples in the dtype that they have."""
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if not isinstance(self.source, Dataset) and step == 1:
+                return self._read(slice(start, stop))
+            index = np.arange(start, stop, step)
+        if np.ndim(index) == 0:
+            return self.raw(np.array([index]))[0]
+        index = np.asarray(index)
+        if len(index) == 0:
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        if isinstance(self.source, Dataset):
+            return np.stack([self._item(int(i)) for i in index])
+        # Files are read in their order, and HDF5 insists on it.
+        ordered, inverse = np.unique(index, return_inverse=True)
+        if ordered[-1] - ordered[0] == len(ordered) - 1:
+            ordered = slice(int(ordered[0]), int(ordered[-1]) + 1)
+        return self._read(ordered)[inverse]
+
+    def has_part(self, part):
+        """Return whether items are tuples with such an entry."""
+        if not isinstance(self.source, Dataset) or len(self) == 0:
+            return False
+        item = self.source[0]
+        return isinstance(item, list | tuple) and len(item) > part
+
+    def shares_memory(self, array):
+        """Return whether an array may be part of what is read."""
+        source = self.source
+        return isinstance(source, np.ndarray) and np.may_share_memory(array, source)
+
+    def _read(self, index):
+        """Return what an array has at a slice or at increasing numbers."""
+        source = self.source
+        if not isinstance(index, slice):
+            source = getattr(source, "oindex", source)
+        values = np.asarray(source[index])
+        self._n_bytes_read += values.nbytes
+        if self._n_bytes_read > _HELD:
+            self._n_bytes_read = values.nbytes
+            _release(self.source)
+        return values
+
+    def _item(self, i):
+        item = self.source[i]
+        if isinstance(item, list | tuple) and len(item) > self.part:
+            item = item[self.part]
+        if isinstance(item, torch.Tensor):
+            item = item.detach().cpu()
+            item = item.float() if item.dtype == torch.bfloat16 else item
+        try:
+            array = np.asarray(item)
+        except Exception as error:  # from whatever the item is
+            raise ValueError(
+                f"Got {self.name} whose sample {i} is of type {type(item).__name__}, "
+                "but expected an array."
+            ) from error
+        if i > 0 and array.shape != self.shape[1:]:
+            raise ValueError(
+                f"Got {self.name} whose sample {i} has shape {array.shape}, but "
+                f"expected {self.shape[1:]}, which sample 0 has."
+            )
+        if i > 0 and array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"Got {self.name} whose sample {i} has dtype {array.dtype}, but "
+                "expected real numbers."
+            )
+        return array
+
+
+def _release(source):
+    """Let go of the pages of a memory map, which come back when they are read.
+
+    Otherwise they count as memory of this process as long as the machine has any
+    to spare. Private copies of pages (mode "c") would be lost, and are left alone.
+    """
+    pages = getattr(source, "_mmap", None)
+    shared = getattr(source, "mode", None) in ("r", "r+", "w+")
+    if shared and isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
+
+
+class LazyTensor:
+    """The tensor ``(sample, channel, *shape)`` of a stack, read when indexed.
+
+    Has what training asks of a tensor of all samples: length, indexing, division
+    by a number.
+
+    Parameters
+    ----------
+    stack : LazyStack
+        Checked already.
+    has_channels : bool
+        Whether the last axis of the stack is that of channels.
+    scale : float, default=1
+        What values are divided by.
+    samples : ndarray of int, default=None
+        Numbers of the samples; None for all.
+    """
+
+    def __init__(self, stack, has_channels, scale=None, samples=None):
+        self.stack = stack
+        self.has_channels = has_channels
+        self.scale = scale
+        self.samples = np.arange(len(stack)) if samples is None else samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        index = index.numpy() if isinstance(index, torch.Tensor) else index
+        samples = self.stack[np.atleast_1d(self.samples[index])]
+        tensor = array_to_tensor(samples, self.has_channels)
+        return tensor if self.scale is None else tensor / self.scale
+
+    def __truediv__(self, scale):
+        return LazyTensor(self.stack, self.has_channels, scale, self.samples)
+
+    def to(self, device):
+        """Return itself: batches go to the device as they are used."""
+        return self
+
+    def take(self, samples):
+        """Return some of the samples, which are not read yet."""
+        return LazyTensor(
+            self.stack, self.has_channels, self.scale, self.samples[samples]
+        )
+
+    @property
+    def shape(self):
+        return (len(self), *self[:1].shape[1:])
+
+    def chunks(self):
+        """Yield all samples, as tensors of a size that fits into memory."""
+        step = max(1, _CHUNK * len(self.stack) // self.stack.size)
+        for start in range(0, len(self), step):
+            yield self[start : start + step]
+
+
+def truth_of_pairs(Y, truth):
+    """Return the second entries of the items of a data set of pairs as truth.
+
+    Only where there is no ``truth``, and the items have such entries.
+    """
+    if truth is None and isinstance(Y, Dataset) and hasattr(Y, "__len__"):
+        stack = LazyStack(Y, "Y")
+        if stack.has_part(1):
+            return LazyStack(Y, "y", part=1)
+    return truth
+
+
+def stack_to_tensor(stack, has_channels):
+    """Return the tensor of a checked stack, lazy if the stack is."""
+    kind = LazyTensor if isinstance(stack, LazyStack) else array_to_tensor
+    return kind(stack, has_channels)
+
+
+def take(tensor, samples):
+    """Return some samples of a tensor or a lazy one."""
+    return tensor.take(samples) if isinstance(tensor, LazyTensor) else tensor[samples]
