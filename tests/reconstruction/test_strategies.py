@@ -104,6 +104,10 @@ def test_partly_missing_images_are_refused(images, sinograms):
     holes[2, 4, 4] = np.nan
     with pytest.raises(ValueError, match="y contains NaN in sample 2"):
         make(supervised=True).fit(sinograms, holes)
+    begun = make(supervised=True).partial_fit(sinograms, images)
+    holes[2] = np.nan
+    with pytest.raises(ValueError, match="as in the first call of partial_fit"):
+        begun.partial_fit(sinograms, holes)
     with pytest.raises(ValueError, match="no image for any of its 6 samples"):
         make(supervised=True).fit(sinograms, np.full_like(images, np.nan))
 

@@ -395,9 +395,16 @@ class EquivariantReconstructor(LearnedReconstructor):
     def _trusts_measurements(self):
         return self.noise is None and self.data_term in _NOISE_FREE
 
-    def _resolve_data(self, operator, y, truth, known):
-        noise = None if self.noise is None else self.noise.resolve(operator, y)
+    def _resolve_data(self, operator, y, truth, same_net):
         partial = truth is not None and bool(truth.isnan().any())
+        if same_net:
+            if partial and not self._partial_truth:
+                raise ValueError(
+                    "y has samples without an image (NaN), but expected images for "
+                    "all samples, as in the first call of partial_fit."
+                )
+            return {}
+        noise = None if self.noise is None else self.noise.resolve(operator, y)
         return {"noise_": noise, "_partial_truth": partial}
 
     def _make_objective(self, seeds):

@@ -201,7 +201,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         seen = truth
         if isinstance(truth, LazyTensor):  # one image tells whether any is missing
             seen = truth[[truths.first_missing]]
-        model.update(self._resolve_data(operator, y, seen, known))
+        model.update(self._resolve_data(operator, y, seen, same_net))
 
         train, valid = self._split(len(y), seeds[5]) if splits else (None, None)
 
@@ -234,7 +234,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         order = np.random.default_rng(seed).permutation(n_samples)
         return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
-    def _resolve_data(self, operator, y, truth, known):
+    def _resolve_data(self, operator, y, truth, same_net):
         """Return further fitted attributes that follow from the data as tensors."""
         return {}
 
