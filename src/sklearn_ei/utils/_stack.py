@@ -11,7 +11,9 @@ from ._arrays import array_to_tensor
 # Memory maps up to this size are read at once, which is faster.
 _LAZY_BYTES = 2**28
 _CHUNK = 2**22  # elements read together where all samples are looked at
-_HELD = 2**24  # bytes of a memory map that stay in this process after reading
+# Bytes of a memory map that may stay in this process after reading, and what a
+# single sample may bring along: the system maps files in pieces of up to 2 MB.
+_HELD, _PIECE = 2**27, 2**21
 
 
 def is_lazy(stack):
@@ -149,9 +151,12 @@ class LazyStack:
         if not isinstance(index, slice):
             source = getattr(source, "oindex", source)
         values = np.asarray(source[index])
-        self._n_bytes_read += values.nbytes
+        n_pieces = 1 if isinstance(index, slice) else len(values)
+        n_bytes = values.nbytes + n_pieces * _PIECE
+        self._n_bytes_read += n_bytes
         if self._n_bytes_read > _HELD:
-            self._n_bytes_read = values.nbytes
+            # What a slice returned may be read only now.
+            self._n_bytes_read = n_bytes if isinstance(index, slice) else 0
             _release(self.source)
         return values
 
