@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
 from ..utils._device import Constants
-from ..utils._params import check_option, check_real, check_shape
+from ..utils._params import brief, check_option, check_real, check_shape
 from ._base import ForwardOperator
 
 # Without regularisation, frequencies below this share of the largest are lost.
@@ -141,7 +141,12 @@ class Blur(ForwardOperator):
     def _check_params(self):
         check_option("boundary", self.boundary, ("circular", "valid"))
         check_real("regularization", self.regularization, min_val=0)
-        kernel = np.asarray(self.kernel)
+        try:
+            kernel = np.asarray(self.kernel)
+        except ValueError:  # rows of different lengths
+            raise ValueError(
+                f"Got kernel={brief(self.kernel)}, but expected a 1-D or 2-D array."
+            ) from None
         real = kernel.dtype.kind in "fiu" and np.isfinite(kernel).all()
         if kernel.ndim not in (1, 2) or not real or not kernel.any():
             raise ValueError(

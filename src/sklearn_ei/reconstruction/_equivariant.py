@@ -259,7 +259,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         ----------
         Y : array-like of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
-            Measurements, e.g. sinograms (n_samples, n_views, n_bins).
+            Measurements, e.g. sinograms (n_samples, n_views, n_bins). Large memory
+            maps, HDF5 and zarr arrays and torch data sets, whose items may be
+            pairs with the image, are read batch by batch.
         y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
             Ground truth; needed if ``supervised``. Images that are NaN throughout
             are missing. Otherwise nothing is learned from it, but images tell
@@ -277,6 +279,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         DivergenceError
             If a term of the loss becomes NaN or explodes. The state after the
             last epoch that went well is kept.
+        MemoryError
+            If a GPU runs out of memory. The state after the last whole epoch is
+            kept.
         """
         return self._fit_epochs(
             Y,

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from ._params import brief
+
 _FORK_LOCK = threading.Lock()
 
 
@@ -16,7 +18,14 @@ def draw_seed(random_state):
     An integer gives the same seed each time; a ``RandomState`` instance
     advances, as everywhere in scikit-learn.
     """
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    try:
+        generator = check_random_state(random_state)
+    except ValueError:
+        raise ValueError(
+            f"Got random_state={brief(random_state)}, but expected None, an integer "
+            "from 0 to 2**32 - 1, or a RandomState instance."
+        ) from None
+    return int(generator.randint(np.iinfo(np.int32).max))
 
 
 def make_generator(seed, device="cpu"):
