@@ -103,8 +103,8 @@ class EquivariantSplitting(EquivariantReconstructor):
         term = SomeViews(self.operator_)
         return EquivariantObjective(term, self.operator_, None, 0.0)
 
-    def _make_network(self, operator, n_image_channels):
-        network = super()._make_network(operator, n_image_channels)
+    def _make_network(self, operator, n_image_channels, seed=0):
+        network = super()._make_network(operator, n_image_channels, seed)
         return Averaged(network, self.group.resolve(operator.image_shape))
 
     def _reconstruct(self, y):

@@ -17,6 +17,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.model_selection import held_out_score
 from sklearn_ei.operators import ParallelBeamCT
+from sklearn_ei.utils._tensor_file import read_file, write_file
 
 OPERATOR = ParallelBeamCT(8, (16, 16))
 IMAGES = make_thorax_phantoms(8, (16, 16), random_state=0)
@@ -54,19 +55,10 @@ class Power(Callback):
         {"supervised": True},
         {"precision": "bfloat16", "lr_schedule": "constant"},
         {"early_stopping": True, "validation_fraction": 0.3},
-        {"random_state": None, "early_stopping": True},
     ],
 )
 def test_resumed_fit_equals_the_undisturbed_one_bit_for_bit(parameters, tmp_path):
     path = tmp_path / "fit.checkpoint"
-    if parameters.get("random_state", 0) is None:
-        whole = make(**parameters, checkpoint=tmp_path / "whole").fit(Y)
-        # Same seeds for both: those in the checkpoint of the first epoch.
-        cut = make(**parameters, checkpoint=path, callbacks=[Power(4)])
-        with pytest.raises(RuntimeError, match="power cut"):
-            cut.fit(Y)
-        assert make(**parameters, checkpoint=path).fit(Y).n_iter_ == whole.n_iter_
-        return
     whole = make(**parameters).fit(Y, IMAGES)
     for epoch in (1, 4):
         cut = make(**parameters, checkpoint=path, callbacks=[Power(epoch)])
@@ -83,11 +75,38 @@ def test_resumed_fit_equals_the_undisturbed_one_bit_for_bit(parameters, tmp_path
     assert torch.equal(weights(again), weights(whole))
 
 
+def test_without_a_seed_the_checkpoint_has_what_was_drawn(tmp_path):
+    """The copy of a checkpoint goes on as its original does."""
+    path, copy = tmp_path / "fit.checkpoint", tmp_path / "copy.checkpoint"
+    parameters = {"random_state": None, "early_stopping": True}
+    with pytest.raises(RuntimeError, match="power cut"):
+        make(**parameters, checkpoint=path, callbacks=[Power(4)]).fit(Y)
+    copy.write_bytes(path.read_bytes())
+    first, second = (make(**parameters, checkpoint=p).fit(Y) for p in (path, copy))
+    assert first.n_iter_ == 6
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_killed_between_its_last_epoch_and_the_end(tmp_path):
+    """A fit that early stopping was about to end is not trained further."""
+    path = tmp_path / "fit.checkpoint"
+    settings = {"early_stopping": True, "n_iter_no_change": 1, "max_epochs": 60}
+    settings |= {"lr": 0.05, "lr_schedule": "constant"}
+    whole = make(**settings, checkpoint=path).fit(Y)
+    document, tensors = read_file(path)
+    path.unlink()
+    document = {k: v for k, v in document.items() if k not in ("sha256", "format")}
+    write_file(path, {**document, "complete": False}, tensors)
+    again = make(**settings, checkpoint=path).fit(Y)
+    assert again.n_iter_ == whole.n_iter_ < 60
+    assert torch.equal(weights(again), weights(whole))
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
         ({"lr": 1e-3}, "lr"),
-        ({"operator": ParallelBeamCT(8, (16, 16), filter="hann")}, "Y, operator"),
+        ({"operator": ParallelBeamCT(8, (16, 16), filter="hann")}, "operator"),
         ({"group": Rotations(12)}, "group"),
         ({"max_epochs": 7}, "max_epochs"),
         ({"random_state": 1}, "random_state"),
@@ -98,10 +117,13 @@ def test_another_training_is_not_gone_on_with(changed, what, tmp_path):
     make(checkpoint=path, max_epochs=2).fit(Y)
     before = path.read_bytes()
     changed = {"max_epochs": 2, "operator": OPERATOR, **changed}
-    other = make().set_params(**changed, checkpoint=path)
+    other = make(max_epochs=1).fit(Y).set_params(**changed, checkpoint=path)
+    fitted = dict(vars(other))
     with pytest.raises(ValueError, match=f"another training, which differs in {what};"):
         other.fit(Y)
     assert path.read_bytes() == before
+    # The refusal comes before anything is set.
+    assert all(vars(other)[name] is value for name, value in fitted.items())
 
 
 def test_other_data_is_refused_and_what_does_not_matter_is_not(tmp_path):
@@ -123,6 +145,9 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="damaged"):
         make(checkpoint=path, max_epochs=1).fit(Y)
+    for wrong in (tmp_path, tmp_path / "no folder" / "file"):
+        with pytest.raises(ValueError, match="a file in a folder that exists"):
+            make(checkpoint=wrong).fit(Y)
     with pytest.raises(TypeError, match="Got checkpoint=3, but expected a path"):
         make(checkpoint=3).fit(Y)
     fitted = make(max_epochs=1).fit(Y).set_params(warm_start=True, checkpoint=path)
@@ -190,10 +215,6 @@ def test_kill_minus_9_loses_nothing_but_the_epoch_in_hand(tmp_path):
 
 
 def test_early_stopping_keeps_the_best_weights():
-    class Scores(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            self.state = {k: v.clone() for k, v in net.module_.state_dict().items()}
-
     ei = make(
         early_stopping=True,
         validation_fraction=0.25,

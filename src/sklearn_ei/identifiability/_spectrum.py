@@ -31,7 +31,6 @@ class Spectrum:
     certificate: str = "exact"
     failure_probability: float = 0.0
     whole_group: bool = True
-    note: str = ""
 
     @property
     def ratio(self):

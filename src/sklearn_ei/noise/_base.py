@@ -8,6 +8,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from ..utils._params import brief
 from ._estimate import estimate_levels
 
 
@@ -182,7 +183,8 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter is ``"auto"`` or out of its range.
+            If a parameter is ``"auto"`` or out of its range, or ``Y`` is not an
+            array of finite, real numbers.
 
         Examples
         --------
@@ -194,7 +196,14 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         """
         sigma, gain = self.levels
         rng = check_random_state(random_state)
-        noisy = np.array(Y, dtype=np.float64)
+        try:
+            noisy = np.array(Y, dtype=np.float64)
+        except (TypeError, ValueError):
+            noisy = np.full(1, np.nan)
+        if not np.isfinite(noisy).all():
+            raise ValueError(
+                f"Got Y={brief(Y)}, but expected an array of finite, real numbers."
+            )
         if gain > 0:
             # What is negative cannot be counted, and stays as it is.
             rate = np.maximum(noisy, 0)

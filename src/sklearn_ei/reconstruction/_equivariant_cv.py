@@ -239,7 +239,10 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             check_option("alphas", alphas, ("auto",))
             factors, base = _AUTO_FACTORS, "auto"
         else:
-            factors = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
+            try:
+                factors = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
+            except (TypeError, ValueError):
+                factors = np.full(1, np.nan)
             valid = factors.ndim == 1 and len(factors) and np.isfinite(factors).all()
             if not valid or factors.min() < 0 or len(set(factors)) < len(factors):
                 raise ValueError(

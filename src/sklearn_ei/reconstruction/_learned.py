@@ -23,7 +23,7 @@ from ..training import (
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
 from ..utils._device import resolve_device, resolve_precision
-from ..utils._params import check_option, check_path, check_real
+from ..utils._params import brief, check_option, check_path, check_real
 from ..utils._random import spawn_seeds
 from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils._validation import check_images, check_measurements, record_features
@@ -109,14 +109,14 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 "from its start."
             )
         seeds = self._draw_seeds()
-        dataset, network, valid = self._prepare(
+        dataset, network, valid, checkpoint = self._prepare(
             Y,
             truth,
             seeds,
             goes_on=goes_on,
             reset=not (goes_on and incremental),
             same_net=same_net,
-            splits=self.early_stopping and not incremental,
+            whole_fit=not incremental,
         )
         n_epochs = 1 if incremental else self.max_epochs
         context = open_callback_context(self, n_epochs)
@@ -131,12 +131,12 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 earlier = self.net_.history
             self.net_ = self._make_net(network, schedule, seeds)
             self._incremental = incremental
-        best = checkpoint = None
+        best = None
         if valid is not None:
             best = BestWeights(lambda: self.score(*valid), self.n_iter_no_change)
             best.initialize()
-        if self.checkpoint is not None and not incremental:
-            checkpoint = Checkpoint(self.checkpoint, self._fingerprint(dataset), best)
+        if checkpoint is not None:
+            checkpoint.best = best
         try:
             self._train(dataset, n_epochs, context, best, checkpoint)
         finally:
@@ -156,21 +156,22 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             context.call_on_fit_task_end(estimator=self)
         return self
 
-    def _fingerprint(self, dataset):
-        """Return what tells this training from another one, for its checkpoint."""
+    def _read_checkpoint(self, y, truth):
+        """Return the checkpoint of this training, read if there is a file."""
         parameters = self.get_params(deep=False)
         for name in _NOT_OF_THE_TRAINING:
             parameters.pop(name, None)
         if not isinstance(self.random_state, Integral):
             # The checkpoint has the seeds that were drawn.
             parameters.pop("random_state")
-        return fingerprint(parameters, {"Y": dataset.Y, "y": dataset.truth})
+        identity = fingerprint(parameters, {"Y": y, "y": truth})
+        return Checkpoint(self.checkpoint, identity).read()
 
-    def _prepare(self, Y, truth, seeds, *, goes_on, reset, same_net, splits):
-        """Check all, set fitted attributes; return data, network, validation data.
+    def _prepare(self, Y, truth, seeds, *, goes_on, reset, same_net, whole_fit):
+        """Check everything, then set fitted attributes.
 
-        The network is None where the trained one goes on, validation data where no
-        samples are split off.
+        Returns the data, a new network (or None where the trained one goes on),
+        data to validate on and the checkpoint (or None without).
         """
         self._check_training_params()
         device = resolve_device(self.device)
@@ -203,7 +204,11 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             seen = truth[[truths.first_missing]]
         model.update(self._resolve_data(operator, y, seen, same_net))
 
+        splits = whole_fit and self.early_stopping
         train, valid = self._split(len(y), seeds[5]) if splits else (None, None)
+        checkpoint = None
+        if whole_fit and self.checkpoint is not None:
+            checkpoint = self._read_checkpoint(y, truth)
 
         # Nothing is refused from here on.
         if reset:
@@ -219,7 +224,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         y = y / self.scale_
         truth = None if truth is None else (truth / self.scale_).to(device)
         start = _pseudo_inverse(operator, y, device)
-        return BatchedDataset(y.to(device), truth, start), network, valid
+        return BatchedDataset(y.to(device), truth, start), network, valid, checkpoint
 
     def _split(self, n_samples, seed):
         """Return the numbers of samples to train on, and to stop early by."""
@@ -244,8 +249,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         for name, value in self._trained_architecture.items():
             if now[name] != value:
                 raise ValueError(
-                    f"Got {name}={now[name]} with warm_start=True, but expected "
-                    f"{value}, which the trained network has."
+                    f"Got {name}={brief(now[name])} with warm_start=True, but "
+                    f"expected {brief(value)}, which the trained network has."
                 )
 
     def _architecture(self, operator, n_image_channels):
@@ -319,15 +324,15 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         if best is not None:
             watchers.append(StopWhenExhausted(best))
         watchers = [(type(w).__name__, w) for w in watchers if w is not None]
-        done, complete = 0, False
-        if checkpoint is not None:
-            complete = checkpoint.load(net)
-            done = len(net.history)
-        if complete:
+        before = len(net.history)
+        if checkpoint is not None and checkpoint.restore(net):
             return
+        # Killed after its last epoch, a fit has nothing left but to be marked.
+        over = best is not None and best.exhausted
+        remaining = 0 if over else n_epochs - (len(net.history) - before)
         net.callbacks_ += watchers
         try:
-            net.partial_fit(dataset, y=None, epochs=max(0, n_epochs - done))
+            net.partial_fit(dataset, y=None, epochs=remaining)
         except torch.cuda.OutOfMemoryError as error:
             raise MemoryError(self._what_would_fit(len(net.history))) from error
         finally:

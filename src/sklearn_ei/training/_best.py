@@ -27,14 +27,13 @@ class BestWeights(Callback):
         self.best_score_ = -float("inf")
         self.best_epoch_ = 0
         self.best_state_ = None
+        self.waited_ = 0
         return self
 
     @property
     def exhausted(self):
         """Whether training should end."""
         return self.waited_ >= self.patience
-
-    waited_ = 0
 
     def on_epoch_end(self, net, **kwargs):
         """Score f; the score goes into the history as ``valid_score``."""

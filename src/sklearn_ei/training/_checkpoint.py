@@ -31,27 +31,25 @@ class Checkpoint(Callback):
         The file.
     fingerprint : dict of str to str
         What the training is of, from :func:`fingerprint`.
-    best : BestWeights or None, default=None
-        Part of the state, if there is one.
+
+    Attributes
+    ----------
+    best : BestWeights or None
+        Part of the state, if there is one; to be set before :meth:`restore`.
     """
 
-    def __init__(self, path, fingerprint, best=None):
+    best = None
+
+    def __init__(self, path, fingerprint):
         self.path = Path(path)
         self.fingerprint = fingerprint
-        self.best = best
 
-    def load(self, net):
-        """Go to the state in the file, if there is one.
-
-        Parameters
-        ----------
-        net : ReconstructionNet
-            Initialised; its state and history are set.
+    def read(self):
+        """Read the file, if there is one, and refuse it if it does not belong here.
 
         Returns
         -------
-        complete : bool
-            Whether that training was over.
+        self : Checkpoint
 
         Raises
         ------
@@ -62,8 +60,9 @@ class Checkpoint(Callback):
         # What a killed process was writing.
         for partial in self.path.parent.glob(f".{self.path.name}.*.tmp"):
             partial.unlink(missing_ok=True)
+        self.found_ = None
         if not self.path.exists():
-            return False
+            return self
         document, tensors = read_file(self.path)
         if document.get("kind") != _KIND:
             raise ModelFileError(
@@ -80,6 +79,25 @@ class Checkpoint(Callback):
                 f"differs in {', '.join(changed)}; expected the same data and "
                 "parameters to go on, or another path to start anew."
             )
+        self.found_ = document, tensors
+        return self
+
+    def restore(self, net):
+        """Go to the state that was read, if there was one.
+
+        Parameters
+        ----------
+        net : ReconstructionNet
+            Initialised; its state and history are set.
+
+        Returns
+        -------
+        complete : bool
+            Whether that training was over.
+        """
+        if self.found_ is None:
+            return False
+        (document, tensors), self.found_ = self.found_, None
         try:
             state = _unpack(document["state"], tensors)
             net.load_training_state(state["net"])

@@ -4,6 +4,7 @@ import math
 import os
 import re
 from numbers import Integral, Real
+from pathlib import Path
 
 from sklearn.utils import check_scalar
 
@@ -36,9 +37,15 @@ def check_option(name, value, options):
 
 
 def check_path(name, path):
-    """Refuse a file name that is neither a string, a path nor None."""
-    if path is not None and not isinstance(path, str | os.PathLike):
-        raise TypeError(f"Got {name}={path!r}, but expected a path, or None.")
+    """Refuse what is neither None nor the name of a file in a folder that exists."""
+    if path is None:
+        return
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"Got {name}={brief(path)}, but expected a path, or None.")
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise ValueError(
+            f"Got {name}={str(path)!r}, but expected a file in a folder that exists."
+        )
 
 
 def check_shape(name, shape, n_dims=None):
