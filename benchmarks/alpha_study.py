@@ -64,7 +64,7 @@ SCORERS = {
     "measurement error": neg_measurement_error_score,
 }
 
-UNET = {"width": 16, "depth": 4, "batch_size": 2}
+DEFAULT = {}  # the estimator's own network
 PROBLEMS = {
     "ct": Problem(
         "ct",
@@ -73,13 +73,13 @@ PROBLEMS = {
         (0, 1, 10, 100, 1000, 10000),
         0.02,
         20,
-        UNET,
+        DEFAULT,
     ),
     "inpainting": Problem(
-        "grey", Inpainting(0.3), Shifts(), (0, 0.1, 1, 10, 100), 0.1, 20, UNET
+        "grey", Inpainting(0.3), Shifts(), (0, 0.1, 1, 10, 100), 0.1, 20, DEFAULT
     ),
     "mri": Problem(
-        "complex", MRI(4), Rotations(360), (0, 0.1, 1, 10, 100), 0.1, 20, UNET
+        "complex", MRI(4), Rotations(360), (0, 0.1, 1, 10, 100), 0.1, 20, DEFAULT
     ),
     "compressed_sensing": Problem(
         "digits",
@@ -88,7 +88,7 @@ PROBLEMS = {
         (0, 0.1, 1, 10, 100),
         0.05,
         300,
-        {"width": 16, "depth": 2, "batch_size": 10},
+        {"depth": 2, "batch_size": 10},
     ),
 }
 
