@@ -18,6 +18,7 @@ _SUBMODULES = (
     "noise",
     "operators",
     "persistence",
+    "preprocessing",
 )
 _LAZY = {
     "AlphaCurveDisplay": "inspection",
@@ -76,6 +77,7 @@ __all__ = [
     "noise",
     "operators",
     "persistence",
+    "preprocessing",
     "save",
 ]
 
