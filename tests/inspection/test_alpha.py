@@ -98,7 +98,10 @@ def test_bad_input():
     search = GridSearchCV(Lasso(), {"max_iter": [2000, 3000]}, cv=2).fit(X, y)
     with pytest.raises(ValueError, match=r"over \['max_iter'\], but .* over alpha"):
         AlphaCurveDisplay.from_estimator(search)
-    search.cv_results_["param_alpha"] = np.ma.array(["auto", 1], dtype=object)
+    search = GridSearchCV(Lasso(), [{"alpha": [1]}, {"max_iter": [2000]}], cv=2)
+    with pytest.raises(ValueError, match="Got alpha=None among"):
+        AlphaCurveDisplay.from_estimator(search.fit(X, y))
+    search.cv_results_["params"] = [{"alpha": "auto"}, {"alpha": 1}]
     with pytest.raises(ValueError, match="Got alpha='auto' among"):
         AlphaCurveDisplay.from_estimator(search)
     with pytest.raises(ValueError, match="expected None or one matplotlib"):

@@ -238,7 +238,8 @@ def _candidates(results):
             f"Got a search over {[k[6:] for k in results if k[:6] == 'param_']}, but "
             "expected one over alpha."
         )
-    values = list(np.ma.filled(results[found[0]], None))
+    name = found[0][6:]
+    values = [params.get(name) for params in results["params"]]
     for value in values:
         if not isinstance(value, Real):
             raise ValueError(
@@ -246,7 +247,6 @@ def _candidates(results):
                 "numbers in every candidate; alpha_ of an estimator is what 'auto' "
                 "stands for."
             )
-    name = found[0][6:]
     others = [
         {key: value for key, value in params.items() if key != name}
         for params in results["params"]

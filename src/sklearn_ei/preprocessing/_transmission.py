@@ -251,7 +251,7 @@ def _check_fields(dark, flat):
         size = np.broadcast(flat, dark).size
         raise ValueError(
             f"Got flat not above dark in {dead} of {size} value(s), but expected a "
-            "beam everywhere; give dead pixels the readings of a neighbour in all arrays."
+            "beam everywhere; give dead pixels the readings of a neighbour."
         )
 
 
