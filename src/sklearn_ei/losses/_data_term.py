@@ -13,6 +13,10 @@ class DataTerm(nn.Module, metaclass=ABCMeta):
 
     name = None
 
+    #: Whether the term computes on tensors alone: it draws nothing, and no number
+    #: leaves the device. Only then can a step be a CUDA graph.
+    depends_on_tensors_alone = False
+
     def split(self, y):
         """Return what f is called with, and what its result is compared with.
 
