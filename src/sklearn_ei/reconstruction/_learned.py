@@ -20,6 +20,7 @@ from ..training import (
     WarmUpCosine,
     check_callbacks,
     fingerprint,
+    warn_if_memory_is_short,
 )
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
@@ -142,6 +143,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             checkpoint.best = best
         try:
             with own_stream(self.device_):
+                if not same_net:
+                    warn_if_memory_is_short(self.net_, dataset.Y[[0]], len(dataset))
                 self._train(dataset, n_epochs, context, best, checkpoint)
         finally:
             # A fit that fails keeps the epochs that went well. Callbacks of skorch
