@@ -97,6 +97,16 @@ def test_tiff_that_is_refused(tmp_path, images):
     for name in ("a.tif", "b.tif"):
         with pytest.raises(ValueError, match=r"cannot be read .* expected a TIFF"):
             read_tiff_stack(tmp_path / name)
+    with tifffile.TiffWriter(tmp_path / "two.tif") as writer:
+        writer.write(images[0])
+        writer.write(images[0, :3])
+    colour = np.stack([images[0]] * 3)
+    tifffile.imwrite(
+        tmp_path / "planes.tif", colour, photometric="rgb", planarconfig="separate"
+    )
+    for name in ("two.tif", "planes.tif"):
+        with pytest.raises(ValueError, match="expected pages of one kind"):
+            read_tiff_stack(tmp_path / name)
     for path in (None, 3):
         with pytest.raises(TypeError, match="path"):
             write_tiff(path, images)

@@ -157,6 +157,7 @@ def test_files_that_are_refused(dxchange, tmp_path):
         ("data_white", np.zeros((5, 3, 7)), "expected frames of shape"),
         ("theta", np.zeros(11), "11 angles for 12 views"),
         ("data", np.array([b"text"]), "of numbers"),
+        ("data", h5py.Empty("f"), "of numbers"),
     ],
 )
 def test_data_exchange_that_does_not_fit(dxchange, name, value, message):

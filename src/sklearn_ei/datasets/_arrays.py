@@ -106,9 +106,16 @@ def read_tiff_stack(path):
     for file in files:
         with readable(file, "a TIFF file"), tifffile.TiffFile(file) as tiff:
             page = tiff.pages[0]
-            frame = tiff.asarray()
+            frame, n_series = tiff.asarray(), len(tiff.series)
             spacing = _tiff_spacing(page) if spacing is None else spacing
-        n_axes = 3 if page.samplesperpixel > 1 else 2
+        n_channels = page.samplesperpixel
+        if n_series > 1 or n_channels not in (1, frame.shape[-1]):
+            raise ValueError(
+                f"Got {str(file)!r} with {n_series} kinds of pages and {n_channels} "
+                f"channels, of shape {frame.shape}, but expected pages of one kind, "
+                "channels (if any) last."
+            )
+        n_axes = 3 if n_channels > 1 else 2
         if not found.is_dir():
             frames = frame.reshape(-1, *frame.shape[-n_axes:])
             break

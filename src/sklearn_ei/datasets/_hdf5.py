@@ -118,7 +118,7 @@ def _dataset(file, name, path, optional=False):
         entry = file.get(name)
     if entry is None and optional:
         return None
-    if not hasattr(entry, "shape") or entry.dtype.kind not in "biuf":
+    if getattr(entry, "shape", None) is None or entry.dtype.kind not in "biuf":
         raise ValueError(
             f"Got {str(path)!r} with {', '.join(_names(file)) or 'nothing'}, but "
             f"expected a data set {name!r} of numbers."
