@@ -1,5 +1,6 @@
 """What the displays share: axes, curves that differ without colour, panels."""
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from numbers import Integral
@@ -73,7 +74,8 @@ def pick(stack, samples, name):
 
     Returns
     -------
-    chosen : ndarray
+    chosen : array-like
+        Yet to be checked.
     """
     if hasattr(stack, "iloc"):
         return stack.iloc[samples]
@@ -85,10 +87,16 @@ def pick(stack, samples, name):
         )
     if isinstance(stack, np.ndarray):
         return stack[samples]
-    chosen = [stack[int(i)] for i in samples]
+    try:
+        chosen = [stack[int(i)] for i in samples]
+    except Exception as error:  # from whatever the object is
+        raise TypeError(_no_stack(stack, name)) from error
     # Items of torch data sets may be pairs of a measurement and its image.
     chosen = [item[0] if isinstance(item, tuple) else item for item in chosen]
-    return np.stack([np.asarray(item) for item in chosen])
+    if all(type(item) is np.ndarray for item in chosen):
+        with contextlib.suppress(ValueError):  # unequal shapes: see below
+            return np.stack(chosen)
+    return chosen  # whether it is a stack, check_stack tells
 
 
 def count(stack, name):
@@ -96,10 +104,14 @@ def count(stack, name):
     try:
         return len(stack)
     except TypeError as error:
-        raise TypeError(
-            f"Got {name} of type {type(stack).__name__}, but expected a stack with "
-            "samples along its first axis."
-        ) from error
+        raise TypeError(_no_stack(stack, name)) from error
+
+
+def _no_stack(stack, name):
+    return (
+        f"Got {name} of type {type(stack).__name__}, but expected a stack with samples "
+        "along its first axis."
+    )
 
 
 def check_samples(samples, n_samples):
