@@ -187,3 +187,21 @@ def test_images_that_are_not_written(folder, tmp_path, hounsfield):
     assert not out.exists()
     with pytest.raises(FileExistsError, match="expected an empty folder"):
         write_dicom_series(hounsfield, folder, folder)
+
+
+def test_headers_that_lack_something(tmp_path):
+    folder, out = tmp_path / "scan", tmp_path / "out"
+    folder.mkdir()
+    values = np.arange(20).reshape(4, 5)
+    write_slice(folder / "a.dcm", values, 0, SeriesInstanceUID=None)
+    scan = read_dicom_series(folder)
+    np.testing.assert_array_equal(scan.images, [values])
+    assert scan.series == ""
+    write_dicom_series(scan.images, folder, out)
+    np.testing.assert_array_equal(read_dicom_series(out).images, [values])
+    data = pydicom.dcmread(folder / "a.dcm")
+    del data.SOPInstanceUID
+    data.save_as(folder / "a.dcm")
+    with pytest.raises(ValueError, match="expected a little-endian DICOM image"):
+        write_dicom_series(scan.images, folder, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -86,7 +86,7 @@ def read_dicom_series(folder, *, units="hu", mu_water=0.19, series=None):
         slice_positions=np.array([_position(data) for _, data in slices]),
         affine=_affine(first, slices[-1][1], len(slices)),
         modality=modality,
-        series=str(first.get("SeriesInstanceUID", "")),
+        series=_series_of(first),
         filenames=[str(path) for path, _ in slices],
     )
 
@@ -167,18 +167,22 @@ def write_dicom_series(
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"Got out={str(out)!r}, but expected an empty folder.")
-    folder.mkdir(parents=True, exist_ok=True)
     new_series = pydicom.uid.generate_uid()
+    contents = []
+    for number, (path, data) in enumerate(slices, start=1):
+        with readable(path, "a little-endian DICOM image with a complete header"):
+            _derive(pydicom, data, new_series, number, description)
+            data.PixelData = stored[number - 1].astype("<i2").tobytes()
+            data["PixelData"].VR = "OW"
+            data.RescaleSlope, data.RescaleIntercept = f"{slope:.9g}", "0"
+            buffer = io.BytesIO()
+            data.save_as(buffer, enforce_file_format=True)
+        contents.append(buffer.getbuffer())
+    folder.mkdir(parents=True, exist_ok=True)
     filenames = []
-    for number, (_, data) in enumerate(slices, start=1):
-        _derive(pydicom, data, new_series, number, description)
-        data.PixelData = stored[number - 1].astype("<i2").tobytes()
-        data["PixelData"].VR = "OW"
-        data.RescaleSlope, data.RescaleIntercept = f"{slope:.9g}", "0"
-        buffer = io.BytesIO()
-        data.save_as(buffer, enforce_file_format=True)
+    for number, content in enumerate(contents, start=1):
         path = folder / f"{number:04d}.dcm"
-        write_atomically(path, [buffer.getbuffer()])
+        write_atomically(path, [content])
         filenames.append(str(path))
     return filenames
 
@@ -202,7 +206,7 @@ def _read_slices(folder, series):
             data = pydicom.dcmread(path)
             data.get("ImagePositionPatient")  # elements are decoded when asked for
         slices.append((path, data))
-    known = sorted({str(data.get("SeriesInstanceUID", "")) for _, data in slices})
+    known = sorted({_series_of(data) for _, data in slices})
     if series is None and len(known) == 1:
         series = known[0]
     if not slices or series not in known:
@@ -211,9 +215,7 @@ def _read_slices(folder, series):
             f"{': ' if known else ''}{', '.join(known[:5])}, but expected "
             + ("one of them." if known else "a folder of DICOM files.")
         )
-    slices = [
-        pair for pair in slices if str(pair[1].get("SeriesInstanceUID")) == series
-    ]
+    slices = [pair for pair in slices if _series_of(pair[1]) == series]
     first = slices[0]
     for path, data in slices:
         for name in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
@@ -230,6 +232,10 @@ def _read_slices(folder, series):
                 )
     with readable(found, "slices with positions or instance numbers"):
         return sorted(slices, key=lambda pair: _position(pair[1]))
+
+
+def _series_of(data):
+    return str(data.get("SeriesInstanceUID", ""))
 
 
 class _Anything:
