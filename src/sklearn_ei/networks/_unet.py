@@ -38,7 +38,8 @@ class ResidualUNet(nn.Module):
     Raises
     ------
     ValueError
-        If a parameter is no positive integer, or ``residual`` and ``out_channels`` is another number than ``in_channels``.
+        If a parameter is no positive integer, or ``residual`` and ``out_channels``
+        is another number than ``in_channels``.
 
     Notes
     -----
