@@ -12,6 +12,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
+from ..utils._processes import Processes
 from ..utils._stack import LazyTensor
 from ..utils._tensor_file import ModelFileError, read_file, write_file
 
@@ -31,6 +32,8 @@ class Checkpoint(Callback):
         The file.
     fingerprint : dict of str to str
         What the training is of, from :func:`fingerprint`.
+    processes : Processes or None, default=None
+        Who shares the training: all read the file, the main one writes it.
 
     Attributes
     ----------
@@ -40,9 +43,10 @@ class Checkpoint(Callback):
 
     best = None
 
-    def __init__(self, path, fingerprint):
+    def __init__(self, path, fingerprint, processes=None):
         self.path = Path(path)
         self.fingerprint = fingerprint
+        self.processes = Processes() if processes is None else processes
 
     def read(self):
         """Read the file, if there is one, and refuse it if it does not belong here.
@@ -57,12 +61,17 @@ class Checkpoint(Callback):
             If the file is not a checkpoint, is damaged, or belongs to another
             training: the message says what differs.
         """
+        self.found_ = self._find()
+        digest = "" if self.found_ is None else self.found_[0].get("sha256")
+        self.processes.check_same({"checkpoint files": digest})
+        return self
+
+    def _find(self):
         # What a killed process was writing.
         for partial in self.path.parent.glob(f".{self.path.name}.*.tmp"):
             partial.unlink(missing_ok=True)
-        self.found_ = None
         if not self.path.exists():
-            return self
+            return None
         document, tensors = read_file(self.path)
         if document.get("kind") != _KIND:
             raise ModelFileError(
@@ -79,8 +88,7 @@ class Checkpoint(Callback):
                 f"differs in {', '.join(changed)}; expected the same data and "
                 "parameters to go on, or another path to start anew."
             )
-        self.found_ = document, tensors
-        return self
+        return document, tensors
 
     def restore(self, net):
         """Go to the state that was read, if there was one.
@@ -114,7 +122,32 @@ class Checkpoint(Callback):
             ) from error
 
     def write(self, net, *, complete):
-        """Write the state of a net; an ``OSError`` leaves the file as it was."""
+        """Write the state of a net; an ``OSError`` leaves the file as it was.
+
+        Parameters
+        ----------
+        net : ReconstructionNet
+            Initialised.
+        complete : bool
+            Whether the training is over.
+
+        Raises
+        ------
+        OSError
+            If the main process could not write; in all processes.
+        """
+        error = None
+        if self.processes.is_main:
+            try:
+                self._write(net, complete)
+            except OSError as caught:
+                error = caught
+        # Nobody goes on before, or if the main process could not write.
+        error = self.processes.from_main(error)
+        if error is not None:
+            raise error
+
+    def _write(self, net, complete):
         state = {
             "net": net.training_state(),
             "best": None if self.best is None else self.best.state_dict(),

@@ -10,6 +10,7 @@ from ..losses import critic_error
 from ..utils._dataset import BatchLoader
 from ..utils._random import RandomStream
 from ._divergence import check_epoch
+from ._sharing import SharedFunction
 
 
 class ReconstructionNet(NeuralNet):
@@ -32,7 +33,14 @@ class ReconstructionNet(NeuralNet):
         Of the order of the samples.
     **kwargs
         As for :class:`skorch.NeuralNet`.
+
+    Attributes
+    ----------
+    processes : Processes or None
+        With whom f is shared, while they train.
     """
+
+    processes = None
 
     def __init__(self, module, criterion, *, critic=None, seed=0, **kwargs):
         # Before skorch watches for modules that are set outside of initialize().
@@ -99,8 +107,13 @@ class ReconstructionNet(NeuralNet):
         critic = None if self.critic is None else self._criticise
         if critic is not None:
             self.critic_.requires_grad_(False)
-        evaluation = self.criterion_(self.module_, y, truth, start, critic)
+        function = self.module_
+        if self.processes is not None:
+            function = SharedFunction(self.module_, self.processes)
+        evaluation = self.criterion_(function, y, truth, start, critic)
         evaluation.loss.backward()
+        if self.processes is not None:
+            function.add_gradients()
         self.notify(
             "on_grad_computed",
             named_parameters=self.module_.named_parameters(),
