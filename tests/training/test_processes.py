@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from sklearn_ei.training import DivergenceError
 OPERATOR = ParallelBeamCT(8, (16, 16))
 IMAGES = make_thorax_phantoms(7, (16, 16), random_state=0)
 Y = OPERATOR.measure(IMAGES)
+IMPORTS = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
 PARTIAL = np.where(np.arange(7)[:, None, None] % 2, IMAGES, np.nan).astype(np.float32)
 NOISE = GaussianNoise(0.02)
 
@@ -36,15 +39,12 @@ CASES = {
     "unsure": {"data_term": "unsure"},
     "r2r": {"noise": NOISE, "data_term": "r2r"},
     "some ground truth": {"supervised": True},
-    "estimated noise": {"noise": GaussianNoise()},
     "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
 }
 
 
 def make(**parameters):
-    return EquivariantReconstructor(
-        OPERATOR, Rotations(360), **{**SMALL, **parameters}
-    )
+    return EquivariantReconstructor(OPERATOR, Rotations(360), **{**SMALL, **parameters})
 
 
 def result(estimator):
@@ -53,9 +53,10 @@ def result(estimator):
     return {n: t.double().numpy() for n, t in state.items()}, losses
 
 
-def fit_all(accelerate):
+def fit_all(accelerate, names=tuple(CASES)):
     found = {}
-    for name, parameters in CASES.items():
+    for name in names:
+        parameters = CASES[name]
         truth = PARTIAL if name == "some ground truth" else None
         fitted = make(**parameters, accelerate=accelerate).fit(Y, truth)
         found[name] = *result(fitted), fitted.scale_
@@ -64,18 +65,24 @@ def fit_all(accelerate):
     return found
 
 
+def fit_two():
+    return fit_all(True, ("equivariance", "sure"))
+
+
 def cut(folder):
     """Train for one of two epochs, in all processes."""
     from skorch.callbacks import Callback
 
     class PowerCut(Callback):
-        def on_epoch_begin(self, net, **kwargs):
+        def on_batch_end(self, net, **kwargs):
             if len(net.history) == 2:
                 raise RuntimeError("power cut")
 
     ei = make(accelerate=True, checkpoint=folder / "c", callbacks=[PowerCut()])
     with pytest.raises(RuntimeError, match="power cut"):
         ei.fit(Y)
+    if os.environ["RANK"] == "0":
+        shutil.copy(folder / "c", folder / "for one")
     return ei.n_iter_
 
 
@@ -98,7 +105,7 @@ def refusals():
         (Y[rank:], {}),
         (Y, {"lr": 1e-4 * (1 + rank)}),
         (Y, {"batch_size": 1}),
-        (1e30 * Y, {"alpha": 1e30}),
+        (Y, {"lr": 1e18}),
     ):
         with pytest.raises((ValueError, DivergenceError)) as info:
             make(accelerate=True, **parameters).fit(Y_here)
@@ -112,19 +119,21 @@ def seeds():
     return result(ei)
 
 
-def launched(jobs, n_processes, folder):
-    """Return what functions of this module return, in each of several processes."""
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    environment |= {"WORLD_SIZE": str(n_processes), "OMP_NUM_THREADS": "1"}
-    environment |= {"PYTHONPATH": os.pathsep.join([root, *filter(None, sys.path)])}
+        return probe.getsockname()[1]
+
+
+def launched(jobs, n_processes, folder):
+    """Return what functions of this module return, in each of several processes."""
+    environment = os.environ | {"PYTHONPATH": IMPORTS, "OMP_NUM_THREADS": "1"}
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment |= {"WORLD_SIZE": str(n_processes)}
+    script = f"from {__name__} import main; main({jobs!r}, {str(folder)!r})"
     running = [
         subprocess.Popen(
-            [sys.executable, "-W", "error::UserWarning:sklearn_ei", "-c"]
-            + [f"from {__name__} import main; main({jobs!r}, {str(folder)!r})"],
+            [sys.executable, "-c", script],
             env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -183,7 +192,8 @@ def test_two_processes_train_as_one_does(alone, tmp_path):
     assert_equal_results(first["resume"], alone["equivariance"][:2])
     assert first["search"] == (2, 1)
     # One process goes on from the checkpoint that two wrote.
-    (tmp_path / "c").unlink()
+    resumed = make(checkpoint=tmp_path / "for one").fit(Y)
+    assert_equal_results(result(resumed), alone["equivariance"][:2])
     assert "train_loss" in output[0]
     assert "train_loss" not in output[1]
     assert first["refusals"] == second["refusals"]
@@ -191,15 +201,45 @@ def test_two_processes_train_as_one_does(alone, tmp_path):
     assert data.startswith("Got Y, n_samples that differ between the processes")
     assert lr.startswith("Got lr that differ between")
     assert "batch_size=1 in 2 processes, but expected at least 2" in batch_size
-    assert diverged.startswith("Training diverged in epoch 1")
+    assert diverged.startswith("Training diverged in epoch")
 
 
 def test_three_processes_with_uneven_batches(alone, tmp_path):
     pytest.importorskip("accelerate")
-    found, _ = launched(["fit_all"], 3, tmp_path)
+    found, _ = launched(["fit_two"], 3, tmp_path)
     for one in found:
-        for name, expected in alone.items():
-            assert_equal_results(one["fit_all"][name], expected)
+        assert len(one["fit_two"]) == 3
+        for name, trained in one["fit_two"].items():
+            assert_equal_results(trained, alone[name])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "torch.distributed.run --nproc-per-node=2 --master-port={}",
+        "accelerate.commands.launch --multi_gpu --num_processes=2 "
+        "--main_process_port={}",
+    ],
+)
+def test_the_script_of_the_guide(command, tmp_path):
+    pytest.importorskip("accelerate")
+    page = Path(__file__).parents[2] / "docs" / "many_machines.md"
+    if not page.exists():
+        pytest.skip("the documentation is not beside the tests")
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    blocks.append("print('trained in', PartialState().num_processes)")
+    (tmp_path / "train.py").write_text("\n".join(blocks), "utf-8")
+    run = subprocess.run(
+        [sys.executable, "-m", *command.format(free_port()).split(), "train.py"],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": IMPORTS},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("trained in 2") == 2
 
 
 def test_without_a_launcher_there_is_one_process(alone, tmp_path, monkeypatch):
