@@ -3,6 +3,7 @@
 import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from ..training import (
     WarmUpCosine,
     check_callbacks,
     fingerprint,
+    warn_if_memory_is_short,
 )
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
-from ..utils._device import resolve_precision
+from ..utils._device import own_stream, resolve_precision
 from ..utils._params import brief, check_option, check_path, check_real
 from ..utils._processes import resolve_processes
 from ..utils._random import spawn_seeds
@@ -39,6 +41,7 @@ _NOT_OF_THE_TRAINING = (
     "callbacks",
     "check_rank",
     "checkpoint",
+    "cuda_graphs",
     "device",
     "verbose",
     "warm_start",
@@ -84,7 +87,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         check_option("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         check_network(self.network)
         check_callbacks(self.callbacks)
-        check_path("checkpoint", self.checkpoint)
+        check_path("checkpoint", self.checkpoint, folder_ok=True)
+        check_scalar(self.cuda_graphs, "cuda_graphs", bool)
         if self.early_stopping:
             check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
             check_scalar(
@@ -134,8 +138,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             if goes_on:
                 earlier = self.net_.history
             self.net_ = self._make_net(network, schedule, seeds)
-            if not processes.is_main:
-                self.net_.verbose = 0
+            self.net_.verbose *= processes.is_main
             self._incremental = incremental
         best = None
         if valid is not None:
@@ -146,8 +149,11 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         if checkpoint is not None:
             checkpoint.best = best
         try:
-            self.net_.processes = processes if processes.size > 1 else None
-            self._train(dataset, n_epochs, context, best, checkpoint)
+            with own_stream(self.device_):
+                if not same_net:
+                    warn_if_memory_is_short(self.net_, dataset.Y[[0]], len(dataset))
+                self.net_.processes = processes if processes.size > 1 else None
+                self._train(dataset, n_epochs, context, best, checkpoint)
         finally:
             self.net_.processes = None
             # A fit that fails keeps the epochs that went well. Callbacks of skorch
@@ -172,8 +178,17 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         for name in _NOT_OF_THE_TRAINING:
             parameters.pop(name, None)
         if not isinstance(self.random_state, Integral):
+            if self.checkpoint is not None and Path(self.checkpoint).is_dir():
+                raise ValueError(
+                    f"Got random_state={brief(self.random_state)} with a folder as "
+                    "checkpoint, but expected an integer: without one, trainings in "
+                    "the folder cannot be told apart."
+                )
             # A checkpoint, and the main process, have the seeds that were drawn.
             parameters.pop("random_state")
+        if self.lr_schedule == "constant":
+            # A longer training begins with the shorter one.
+            parameters.pop("max_epochs")
         return fingerprint(parameters, {"Y": y, "y": truth})
 
     def _check_same(self, processes, y, truth):
@@ -189,7 +204,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         # The first samples tell parts of a data set apart, at the cost of no pass.
         first = None if truth is None else truth[:_SCALE_SAMPLES]
         digests = self._identity(y[:_SCALE_SAMPLES], first)
-        processes.check_same({**digests, "n_samples": str(len(y))})
+        sizes = {"n_samples": str(len(y)), "max_epochs": str(self.max_epochs)}
+        processes.check_same({**digests, **sizes})
 
     def _prepare(
         self, Y, truth, seeds, processes, *, goes_on, reset, same_net, whole_fit
@@ -237,7 +253,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         checkpoint = None
         if whole_fit and self.checkpoint is not None:
             identity = self._identity(y, truth)
-            checkpoint = Checkpoint(self.checkpoint, identity, processes).read()
+            checkpoint = Checkpoint(self.checkpoint, identity, processes)
+            checkpoint.read(self.max_epochs)
 
         # Nothing is refused from here on.
         if reset:
@@ -331,6 +348,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             self._make_objective((elements, own)),
             critic=self._make_critic(critic),
             seed=order,
+            capture=self.cuda_graphs and self.device_.type == "cuda",
             optimizer=torch.optim.Adam,
             # One kernel for all weights: the plain loop over them costs a tenth of
             # a step.
@@ -354,11 +372,12 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             watchers.append(StopWhenExhausted(best))
         watchers = [(type(w).__name__, w) for w in watchers if w is not None]
         before = len(net.history)
-        if checkpoint is not None and checkpoint.restore(net):
-            return
-        # Killed after its last epoch, a fit has nothing left but to be marked.
+        complete = checkpoint is not None and checkpoint.restore(net)
         over = best is not None and best.exhausted
         remaining = 0 if over else n_epochs - (len(net.history) - before)
+        # Killed after its last epoch, a fit has nothing left but to be marked.
+        if complete and remaining == 0:
+            return
         net.callbacks_ += watchers
         try:
             net.partial_fit(dataset, y=None, epochs=remaining)
