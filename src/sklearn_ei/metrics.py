@@ -117,12 +117,12 @@ def psnr_of_pixels(x_true, x_pred, *, per_image=False):
     >>> round(psnr_of_pixels(x, 0.9 * x), 2)
     15.23
     """
-    scores = psnr(x_true, x_pred, per_image=True)
     if np.ndim(x_true) < 3:
         raise ValueError(
-            f"Got images of shape {np.shape(x_true)}, but expected a stack "
+            f"Got x_true of shape {np.shape(x_true)}, but expected a stack "
             "(n_samples, *image_shape, n_channels)."
         )
+    scores = psnr(x_true, x_pred, per_image=True)
     scores = scores - 10 * np.log10(np.shape(x_true)[-1])
     return scores if per_image else float(scores.mean())
 
