@@ -52,7 +52,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     beta, noise, data_term, data_loss, equivariance_loss, check_rank, \
             n_transforms, network, width, depth, n_stages, n_consistency, \
             max_epochs, batch_size, lr, lr_schedule, device, precision, \
-            random_state, verbose, callbacks
+            cuda_graphs, random_state, verbose, callbacks
         As for :class:`EquivariantReconstructor`. ``max_epochs`` and
         ``lr_schedule`` are those of the final fit.
 
@@ -134,6 +134,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         lr_schedule="cosine",
         device="auto",
         precision="auto",
+        cuda_graphs=True,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -161,6 +162,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.lr_schedule = lr_schedule
         self.device = device
         self.precision = precision
+        self.cuda_graphs = cuda_graphs
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

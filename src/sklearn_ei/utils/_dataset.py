@@ -28,6 +28,11 @@ class BatchedDataset(Dataset):
     def __len__(self):
         return len(self.Y)
 
+    @property
+    def device(self):
+        """Where samples are indexed; lazy ones are on the CPU."""
+        return getattr(self.Y, "device", torch.device("cpu"))
+
     def __getitem__(self, index):
         return tuple(
             None if part is None else part[0] for part in self.__getitems__([index])
@@ -35,8 +40,17 @@ class BatchedDataset(Dataset):
 
     def __getitems__(self, indices):
         indices = torch.as_tensor(indices)
-        parts = (self.Y, self.truth, self.start)
-        return tuple(None if part is None else part[indices] for part in parts)
+        return tuple(_take(p, indices) for p in (self.Y, self.truth, self.start))
+
+
+def _take(part, indices):
+    if part is None:
+        return None
+    if not isinstance(part, torch.Tensor):
+        return part[indices.cpu()]
+    if part.device != indices.device:  # a lazy stack with A†y of it on a GPU
+        indices = indices.to(part.device)
+    return part.index_select(0, indices)
 
 
 class BatchLoader:
@@ -69,5 +83,7 @@ class BatchLoader:
             order = torch.arange(n_samples)
         else:
             order = torch.randperm(n_samples, generator=self.generator)
+        # One copy an epoch, in place of one a batch that each makes a GPU wait.
+        order = order.to(self.dataset.device)
         for indices in order.split(self.batch_size):
             yield self.dataset.__getitems__(indices)
