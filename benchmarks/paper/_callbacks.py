@@ -28,9 +28,14 @@ class StepSchedule(Callback):
     def on_epoch_begin(self, net, **kwargs):
         done = len(net.history) - 1
         rate = net.lr * 0.1 ** sum(done >= epoch for epoch in self.milestones)
-        for optimizer in (net.optimizer_, getattr(net, "critic_optimizer_", None)):
-            for group in [] if optimizer is None else optimizer.param_groups:
-                group.update(lr=rate, weight_decay=self.weight_decay)
+        net.set_rate(rate)
+        critic = getattr(net, "critic_optimizer_", None)
+        for group in [] if critic is None else critic.param_groups:
+            group.update(lr=rate, weight_decay=self.weight_decay)
+        for group in net.optimizer_.param_groups:
+            group["weight_decay"] = self.weight_decay
+        if net.captured_ is not None and done in self.milestones:
+            net.captured_.forget()  # the critic's rate is part of the record
 
 
 class Watch(Callback):

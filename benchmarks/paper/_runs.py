@@ -22,7 +22,7 @@ from ._recipes import DIP, LEARNED, N_TV, TV_GRID, make_estimator, schedule_of
 FORMAT = 1
 _POINTS = 100  # at most about so many looks at the images in one training
 _N_TRAIN_LOOK = 10
-_NOT_IDENTITY = ("callbacks", "checkpoint", "device", "verbose")
+_NOT_IDENTITY = ("callbacks", "checkpoint", "cuda_graphs", "device", "verbose")
 
 
 class Run:
