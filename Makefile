@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow bench lint clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ test: $(STAMP) lint  ## the linters and the default tests
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+bench: $(STAMP)  ## what training costs beyond the network: a table, JSON and a plot
+	$(VENV)/bin/python benchmarks/speed.py --plot speed.png $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -8,10 +8,11 @@ import torch
 
 def clock(device):
     """Return seconds: of all processors on a CPU, of the wall beside a GPU."""
+    if device == "cpu":
+        return time.process_time()
     if device == "cuda":
         torch.cuda.synchronize()
-        return time.perf_counter()
-    return time.process_time()
+    return time.perf_counter()
 
 
 def in_turns(tasks, *, device="cpu", rounds=7, warm_up=2):
@@ -21,7 +22,7 @@ def in_turns(tasks, *, device="cpu", rounds=7, warm_up=2):
     ----------
     tasks : dict of str to callable
         Without arguments.
-    device : {"cpu", "cuda"}
+    device : {"cpu", "cuda", "wall"}
         Whose clock counts.
     rounds, warm_up : int
         How often each is timed, after how many times without.

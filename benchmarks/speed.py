@@ -6,9 +6,10 @@ Times are ratios of what is timed in turns in one run: processor time on a CPU (
 threads), wall time beside a GPU. Sections: `step` (a training step over the passes of
 its network alone), `peers` (over deepinv's step, where deepinv is installed), `loop`
 (skorch and our loop over a bare one, per step), `size` (cost per pixel), `predict`
-(over a forward pass), `memory` (predicted and measured) and `grid` (five values of α
-at once on a GPU). Results go to results/speed.json, or with `--device cuda` to
-results/speed_cuda.json; what could not be run is null there.
+(over a forward pass), `memory` (predicted and measured) and `grid` (several values of α
+at once; wall time, so on an idle machine with --threads 1). Results go to
+results/speed.json, or with `--device cuda` to results/speed_cuda.json; what could not
+be run is null there.
 """
 
 import argparse
@@ -282,18 +283,23 @@ def peak_of(task):
 
 
 def grid(options):
-    """Five values of α at once on a GPU, over one fit."""
-    if options.device != "cuda":
-        return None
-    operator = ParallelBeamCT(50, (128, 128))
-    Y = operator.measure(make_thorax_phantoms(40, (128, 128), random_state=0))
+    """Several values of α at once: five on a GPU over one fit, two on two cores."""
+    on_gpu = options.device == "cuda"
+    size = 128 if on_gpu else 64
+    operator = ParallelBeamCT(50, (size, size))
+    Y = operator.measure(make_thorax_phantoms(40, (size, size), random_state=0))
     folds = [(np.arange(39), np.array([39]))]
     estimator = EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=10, check_rank=False, random_state=0
+        operator,
+        Rotations(360),
+        max_epochs=10 if on_gpu else 2,
+        check_rank=False,
+        random_state=0,
+        device=options.device,
     )
 
-    def search(alphas):
-        with parallel_config("threading", n_jobs=len(alphas)):
+    def search(alphas, n_jobs, backend="threading"):
+        with parallel_config(backend, n_jobs=n_jobs):
             GridSearchCV(
                 estimator,
                 {"alpha": alphas},
@@ -302,16 +308,24 @@ def grid(options):
                 refit=False,
             ).fit(Y)
 
-    seconds = in_turns(
-        {
-            "five": lambda: search([1, 10, 100, 1000, 10000]),
-            "one": lambda: search([100]),
-        },
-        device="cuda",
-        rounds=3,
-        warm_up=1,
-    )
-    return {"asked": 2.0, **ratio(seconds, "five", "one"), "ms": milliseconds(seconds)}
+    alphas = [1, 10, 100, 1000, 10000]
+    if on_gpu:
+        tasks = {
+            "five": lambda: search(alphas, 5),
+            "one": lambda: search([100], 1),
+        }
+        seconds = in_turns(tasks, device="cuda", rounds=3, warm_up=1)
+        return {"asked": 2.0, **ratio(seconds, "five", "one")}
+    tasks = {
+        "one after the other": lambda: search(alphas[:4], 1),
+        "two threads": lambda: search(alphas[:4], 2),
+        "two processes": lambda: search(alphas[:4], 2, "loky"),
+    }
+    seconds = in_turns(tasks, device="wall", rounds=3, warm_up=1)
+    return {
+        name: ratio(seconds, name, "one after the other")
+        for name in ("two threads", "two processes")
+    }
 
 
 SECTIONS = {f.__name__: f for f in (step, peers, loop, size, predict, memory, grid)}
@@ -353,8 +367,11 @@ def print_table(result):
                 ms = " / ".join(f"{value:.0f}" for value in row["ms"].values())
                 limit = "–" if row["asked"] is None else f"{row['asked']:.2f}"
                 print(f"| {section}: {name} | {limit} | {row['ratio']:.2f} | {ms} |")
-    if result.get("grid"):
-        print(f"| grid of five α | 2.00 | {result['grid']['ratio']:.2f} | |")
+    rows = result.get("grid") or {}
+    if "asked" in rows:
+        print(f"| five α at once over one | 2.00 | {rows['ratio']:.2f} | |")
+    for name in [name for name in rows if name.startswith("two")]:
+        print(f"| four fits, {name} over none | – | {rows[name]['ratio']:.2f} | |")
     if result.get("loop"):
         print(f"| loop, µs a step | 60 | {result['loop']['microseconds']:.0f} | |")
     for name, rows in (result.get("size") or {}).items():
