@@ -2,10 +2,15 @@
 
 from ._arrays import read_numpy, read_tiff_stack, write_nifti, write_tiff
 from ._dicom import read_dicom_series, write_dicom_series
+from ._fetchers import fetch_ct100, fetch_urban100
+from ._folder import load_image_folder
 from ._hdf5 import read_hdf5
 from ._phantoms import make_thorax_phantoms
 
 __all__ = [
+    "fetch_ct100",
+    "fetch_urban100",
+    "load_image_folder",
     "make_thorax_phantoms",
     "read_dicom_series",
     "read_hdf5",
