@@ -7,6 +7,8 @@ from sklearn.utils import check_scalar
 
 from .utils._validation import check_stack
 
+__all__ = ["psnr", "ssim"]
+
 _WINDOW = 7  # scikit-image's default
 
 
@@ -44,33 +46,30 @@ def psnr(x_true, x_pred, *, per_image=False):
 
     Parameters
     ----------
-        x_true : array-like of shape (n_samples, *image_shape)
-            Ground truth, channels (if any) last.
-        x_pred : array-like of shape (n_samples, *image_shape)
-            Reconstructions.
-        per_image : bool, default=False
-            Whether to return one value for each image.
+    x_true : array-like of shape (n_samples, *image_shape)
+        Ground truth, channels (if any) last.
+    x_pred : array-like of shape (n_samples, *image_shape)
+        Reconstructions.
+    per_image : bool, default=False
+        Whether to return one value for each image.
 
     Returns
     -------
-        score : float or ndarray of shape (n_samples,)
-            The mean over images, or each image's value; infinite for equal images.
+    score : float or ndarray of shape (n_samples,)
+        The mean over images, or each image's value; infinite for equal images.
 
     Notes
     -----
-        PSNR = 10 log10(max|x|² / mean|x − x̂|²): the peak is each image's own
-        maximum and the mean runs over all its elements, as for the CT figures of
-        Chen et al. (ICCV 2021).
+    PSNR = 10 log10(max|x|² / mean|x − x̂|²): the peak is each image's own
+    maximum and the mean runs over all its elements, as for the CT figures of
+    Chen et al. (ICCV 2021).
 
     Examples
     --------
-        >>> from numbers import Integral
-
-    import numpy as np
-    from sklearn.utils import check_scalar
-        >>> from sklearn_ei.metrics import psnr
-        >>> round(psnr(np.ones((1, 8, 8)), np.full((1, 8, 8), 0.9)), 6)
-        20.0
+    >>> import numpy as np
+    >>> from sklearn_ei.metrics import psnr
+    >>> round(psnr(np.ones((1, 8, 8)), np.full((1, 8, 8), 0.9)), 6)
+    20.0
     """
     x_true, x_pred = _check_pair(x_true, x_pred)
     axes = tuple(range(1, x_true.ndim))

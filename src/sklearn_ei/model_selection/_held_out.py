@@ -48,8 +48,9 @@ def held_out_score(
     axis : int, None or "auto", default="auto"
         Axis of the measurements, without samples and channels, along which whole
         slices are held out: 0 for the views of a sinogram. None: single entries.
-        ``"auto"`` holds out views of tomography, lines of :class:`MRI` (the
-        fully sampled ones in the middle excepted), and single entries elsewhere.
+        ``"auto"`` holds out views of tomography, lines of
+        :class:`~sklearn_ei.operators.MRI` (the fully sampled ones in the middle
+        excepted), and single entries elsewhere.
     round_trip : bool or "auto", default="auto"
         Whether to compare not the image x₁ = f_M(M y) itself but T_g⁻¹ f(A T_g x₁)
         with a random g. ``"auto"``: if there is a group.

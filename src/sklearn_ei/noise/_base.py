@@ -18,7 +18,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
     Parameters are in the units of the measurements, and may be ``"auto"`` until
     :meth:`resolve` has estimated them. The methods that follow it need numbers.
 
-    A subclass supplies :meth:`_draw` and :meth:`recorrupt`, and has the parameters
+    A subclass supplies ``_draw`` and :meth:`recorrupt`, and has the parameters
     ``sigma`` or ``gain``, or both: the variance is σ² + gain · A x.
     """
 
