@@ -32,6 +32,7 @@ autosummary_generate = True
 autodoc_typehints = "none"  # docstrings tell types, with shapes and units
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_class_members_toctree = False
+toc_object_entries_show_parents = "hide"
 
 
 def skip_foreign_members(app, what, name, member, skip, options):
@@ -102,6 +103,14 @@ html_theme_options = {
 html_sidebars = {"index": [], "getting_started": [], "whats_new": []}
 
 
+def name_roles(app, pagename, templatename, context, doctree):
+    """Give references the role that their list's role asks for (WAI-ARIA)."""
+    body = context.get("body")
+    if body:
+        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app):
     """Connect what this file defines."""
+    app.connect("html-page-context", name_roles)
     app.connect("autodoc-skip-member", skip_foreign_members)

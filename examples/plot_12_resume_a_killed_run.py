@@ -31,7 +31,7 @@ from sklearn_ei.operators import ParallelBeamCT
 
 name, dies = sys.argv[1], sys.argv[2] == "dies"
 operator = ParallelBeamCT(n_views=12, image_shape=(32, 32))
-Y = operator.measure(make_thorax_phantoms(8, (32, 32), random_state=0))
+Y = operator.measure(make_thorax_phantoms(12, (32, 32), random_state=0))
 
 class Log(skorch.callbacks.Callback):
     def on_epoch_begin(self, net, **kwargs):
@@ -42,7 +42,7 @@ class Log(skorch.callbacks.Callback):
             os._exit(1)
 
 ei = EquivariantReconstructor(
-    operator, Rotations(360), max_epochs=8, width=4, n_stages=1,
+    operator, Rotations(360), max_epochs=10, width=8, n_stages=1,
     checkpoint=name + ".checkpoint", callbacks=[Log()], random_state=0,
 )
 save(ei.fit(Y).set_params(callbacks=None), name + ".safetensors")

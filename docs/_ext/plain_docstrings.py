@@ -12,6 +12,7 @@ EMPHASIS = re.compile(r"(?<!\w)\*(?=[^\s*])[^*]*(?<=[^\s*])\*(?!\w)")
 
 def escape(line):
     """Return a line of text in which only intended markup is markup."""
+    line = re.sub(r"^(\s*)([A-Za-z])\. ", r"\1\2\\. ", line)  # A is no number
     parts = LITERAL.split(line)
     parts[::2] = [_escape_plain(part) for part in parts[::2]]
     return "".join(parts)
