@@ -10,6 +10,8 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import HalvingGridSearchCV, KFold
 from skorch.callbacks import Callback
 
 from sklearn_ei import EquivariantReconstructor
@@ -145,9 +147,8 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="damaged"):
         make(checkpoint=path, max_epochs=1).fit(Y)
-    for wrong in (tmp_path, tmp_path / "no folder" / "file"):
-        with pytest.raises(ValueError, match="a file in a folder that exists"):
-            make(checkpoint=wrong).fit(Y)
+    with pytest.raises(ValueError, match="a folder, or a file in one, that exists"):
+        make(checkpoint=tmp_path / "no folder" / "file").fit(Y)
     with pytest.raises(TypeError, match="Got checkpoint=3, but expected a path"):
         make(checkpoint=3).fit(Y)
     fitted = make(max_epochs=1).fit(Y).set_params(warm_start=True, checkpoint=path)
@@ -244,3 +245,62 @@ def test_early_stopping_needs_samples_to_leave_out():
         make(early_stopping=True, validation_fraction=1.0).fit(Y)
     with pytest.raises(ValueError, match="n_iter_no_change"):
         make(early_stopping=True, n_iter_no_change=0).fit(Y)
+
+
+class Count(Callback):
+    """Count the epochs trained by all copies together."""
+
+    n_epochs = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        Count.n_epochs += 1
+
+
+def test_longer_training_at_a_constant_rate_goes_on_from_a_shorter_one(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    settings = {"lr_schedule": "constant", "checkpoint": path}
+    make(max_epochs=2, **settings).fit(Y)
+    Count.n_epochs = 0
+    longer = make(max_epochs=5, callbacks=[Count()], **settings).fit(Y)
+    assert (Count.n_epochs, longer.n_iter_) == (3, 5)
+    whole = make(max_epochs=5, lr_schedule="constant").fit(Y)
+    assert torch.equal(weights(longer), weights(whole))
+    with pytest.raises(ValueError, match="checkpoint of 5 epochs, but expected no"):
+        make(max_epochs=4, **settings).fit(Y)
+
+
+def test_halving_goes_on_with_its_survivors(tmp_path):
+    """A folder as checkpoint: no candidate repeats the epochs it has had."""
+    scores = []
+    for checkpoint in (None, tmp_path):
+        Count.n_epochs = 0
+        search = HalvingGridSearchCV(
+            make(lr_schedule="constant", checkpoint=checkpoint, callbacks=[Count()]),
+            {"alpha": [1.0, 10.0, 100.0, 1000.0]},
+            resource="max_epochs",
+            min_resources=2,
+            max_resources=8,
+            factor=2,
+            cv=KFold(2),
+            scoring=held_out_score,
+            refit=False,
+        ).fit(Y)
+        scores.append(search.cv_results_["mean_test_score"])
+        # Four candidates to two epochs, two to four and one to eight, two folds.
+        again = 2 * (4 * 2 + 2 * 4 + 1 * 8)
+        onwards = 2 * (4 * 2 + 2 * 2 + 1 * 4)
+        assert Count.n_epochs == (again if checkpoint is None else onwards)
+    np.testing.assert_array_equal(*scores)
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_folder_needs_a_seed_and_leaves_longer_trainings_alone(tmp_path):
+    with pytest.raises(ValueError, match="random_state=None with a folder"):
+        make(checkpoint=tmp_path, random_state=None).fit(Y)
+    settings = {"lr_schedule": "constant", "checkpoint": tmp_path}
+    make(max_epochs=3, **settings).fit(Y)
+    (path,) = tmp_path.iterdir()
+    before = path.read_bytes()
+    shorter = make(max_epochs=2, **settings).fit(Y)
+    assert shorter.n_iter_ == 2
+    assert path.read_bytes() == before

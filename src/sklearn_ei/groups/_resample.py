@@ -5,6 +5,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from ..utils._device import table
+
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 
@@ -33,7 +35,7 @@ def resample(x, matrix, interpolation):
     dtype = _working_dtype(x)
     height, width = x.shape[-2:]
     # In grid_sample's units each axis runs from −1 to 1 whatever its length.
-    half = torch.tensor([width, height], device=x.device, dtype=matrix.dtype)
+    half = table((width, height), x.device).to(matrix.dtype)
     theta = F.pad(matrix * half / half[:, None], (0, 1))
     grid = F.affine_grid(theta.to(dtype), x.shape, align_corners=False)
     y = F.grid_sample(

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
+from ..utils._device import table
 from ..utils._params import brief, check_option
 from ._base import Group
 from ._resample import INTERPOLATIONS, quarter_turns, resample, rotate_by_shears
@@ -67,14 +68,14 @@ class Rotations(Group):
         """Whether the action is an exact, unitary representation."""
         shape = self._image_shape
         step = 90 if shape is None or shape[0] == shape[1] else 180
-        return not (self._degrees() % step).any()
+        return not any(angle % step for angle in self._degrees())
 
     def _degrees(self):
+        """Return the angles of all elements in degrees, as a tuple."""
         if self.angles is None:
             order = self.n_elements or _DEFAULT_ORDER
-            return torch.arange(order, dtype=torch.float64) * (360 / order)
-        angles = torch.as_tensor(np.asarray(self.angles, dtype=float))
-        return torch.cat([torch.zeros(1, dtype=torch.float64), angles])
+            return tuple(k * (360 / order) for k in range(order))
+        return (0.0, *np.asarray(self.angles, dtype=float).tolist())
 
     def resolve(self, image_shape):
         """Return a copy that acts on images of one shape.
@@ -151,7 +152,7 @@ class Rotations(Group):
     def degrees(self, g):
         """Return the angles of elements ``g`` in degrees."""
         g = torch.as_tensor(g)
-        return self._degrees().to(g.device)[g]
+        return table(self._degrees(), g.device)[g]
 
     def generators(self):
         """Return the smallest rotation, or all of given ``angles``."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
+from ..utils._device import table
 from ..utils._params import brief, check_option
 from ._base import Group
 from ._resample import INTERPOLATIONS, resample
@@ -109,7 +110,7 @@ class Scalings(Group):
     def scales(self, g):
         """Return the factors s of elements ``g``."""
         g = torch.as_tensor(g)
-        return torch.tensor(self._scales, dtype=torch.float64, device=g.device)[g]
+        return table(tuple(self._scales), g.device)[g]
 
     def transform(self, x, g):
         """Return T_g x, without a gradient through x if ``stop_gradient``.

@@ -69,9 +69,13 @@ class Shifts(Group):
 
         Offsets 0, 1, … come before the negative ones, as in ``numpy.fft.fftfreq``.
         """
-        offsets = torch.stack(torch.unravel_index(torch.as_tensor(g), self._counts), -1)
-        counts = torch.tensor(self._counts, device=offsets.device)
-        return offsets - counts * (offsets > counts // 2)
+        g = torch.as_tensor(g)
+        offsets = []
+        for count in reversed(self._counts):
+            offset = g % count
+            offsets.append(offset - count * (offset > count // 2))
+            g = g // count
+        return torch.stack(offsets[::-1], -1)
 
     def elements(self, offsets):
         """Return the elements that shift by ``offsets``, shape (n, n_axes)."""

@@ -13,6 +13,13 @@ class DataTerm(nn.Module, metaclass=ABCMeta):
 
     name = None
 
+    #: Passes through f that the term takes, that of f(y_in) included.
+    n_passes = 1
+
+    #: Whether the term computes on tensors alone: it draws nothing, and no number
+    #: leaves the device. Only then can a step be a CUDA graph.
+    depends_on_tensors_alone = False
+
     def split(self, y):
         """Return what f is called with, and what its result is compared with.
 

@@ -17,6 +17,7 @@ class MeasurementConsistency(DataTerm):
     """
 
     name = "measurement_consistency"
+    depends_on_tensors_alone = True
 
     def __init__(self, operator, distance=F.mse_loss):
         super().__init__()

@@ -96,7 +96,21 @@ class EquivariantObjective(nn.Module):
             names += ("adversarial_error",)
         return names
 
-    def forward(self, f, y, truth=None, start=None, critic=None):
+    @property
+    def depends_on_tensors_alone(self):
+        """Whether :meth:`forward`, given elements, computes on tensors and no more.
+
+        Noise models and their data terms draw numbers on the CPU as they go.
+        """
+        return self.data_term.depends_on_tensors_alone and self.noise is None
+
+    def draw(self, n_samples):
+        """Return random group elements for a batch, or None if no term needs them."""
+        if self.alpha == 0 and self.beta == 0:
+            return None
+        return self.group.sample(self.stream.generator, n_samples, self.n_transforms)
+
+    def forward(self, f, y, truth=None, start=None, *, critic=None, elements=None):
         """Evaluate the objective.
 
         Parameters
@@ -111,17 +125,21 @@ class EquivariantObjective(nn.Module):
             A†y, where it is known already.
         critic : callable, default=None
             D; needed if ``beta`` > 0.
+        elements : torch.Tensor of shape (batch * n_transforms,), default=None
+            What :meth:`draw` returned; None draws them.
 
         Returns
         -------
         evaluation : Evaluation
         """
+        if elements is None:
+            elements = self.draw(len(y))
         y_in, y_target = self.data_term.split(y)
         x1 = f(y_in, start if y_in is y else None)
         loss = self.data_term(f, x1, y_in, y_target, truth)
         terms, x2 = (loss,), None
-        if self.alpha > 0 or self.beta > 0:
-            x2 = self._transformed(x1)
+        if elements is not None:
+            x2 = self._transformed(x1, elements)
         if self.alpha > 0:
             equivariance = equivariance_error(
                 f,
@@ -139,7 +157,7 @@ class EquivariantObjective(nn.Module):
             terms += (adversarial,)
         return Evaluation(loss, terms, x1, x2)
 
-    def _transformed(self, x1):
+    def _transformed(self, x1, elements):
         n = self.n_transforms
-        g = self.group.sample(self.stream.generator, len(x1), n)
-        return self.group.transform(x1.repeat_interleave(n, dim=0) if n > 1 else x1, g)
+        repeated = x1.repeat_interleave(n, dim=0) if n > 1 else x1
+        return self.group.transform(repeated, elements)

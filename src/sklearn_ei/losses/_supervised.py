@@ -16,6 +16,7 @@ class SupervisedError(DataTerm):
     """
 
     name = "supervised_error"
+    depends_on_tensors_alone = True
 
     def __init__(self, distance=F.mse_loss):
         super().__init__()
@@ -43,6 +44,7 @@ class SemiSupervisedError(DataTerm):
     """
 
     name = "semi_supervised_error"
+    depends_on_tensors_alone = True
 
     def __init__(self, operator, weight, distance=F.mse_loss):
         super().__init__()

@@ -62,6 +62,7 @@ class SURE(DataTerm):
     """
 
     name = "sure"
+    n_passes = 2
 
     def __init__(self, operator, noise, seed=0):
         super().__init__()

@@ -58,6 +58,7 @@ class UNSURE(DataTerm):
     """
 
     name = "unsure"
+    n_passes = 2
 
     def __init__(self, operator, seed=0, *, step_size=0.005, momentum=0.9):
         super().__init__()

@@ -99,6 +99,9 @@ class EquivariantReconstructor(LearnedReconstructor):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         In which the network computes. ``"auto"`` is bfloat16 where the
         processor has it in hardware.
+    cuda_graphs : bool, default=True
+        Whether a GPU replays training steps as CUDA graphs, wherever a step does
+        the same work each time. Steps that draw noise do not.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the previous call. All other
         parameters may change, but those of the network.
@@ -106,7 +109,9 @@ class EquivariantReconstructor(LearnedReconstructor):
         File in which ``fit`` keeps everything that the rest of its training
         depends on, written after every epoch. A fit that finds the checkpoint of
         the same training there goes on from it, to the same result bit by bit;
-        one that finds that of another training is refused.
+        one that finds that of another training is refused. With a constant rate,
+        the same training to fewer epochs will do. A folder holds one such file
+        for every training: a search in which each candidate goes on from its own.
     early_stopping : bool, default=False
         Whether to leave samples out, score f on them after every epoch (as
         :meth:`score` does) and keep the weights with the best score.
@@ -211,6 +216,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         lr_schedule="cosine",
         device="auto",
         precision="auto",
+        cuda_graphs=True,
         warm_start=False,
         checkpoint=None,
         early_stopping=False,
@@ -242,6 +248,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.lr_schedule = lr_schedule
         self.device = device
         self.precision = precision
+        self.cuda_graphs = cuda_graphs
         self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.early_stopping = early_stopping

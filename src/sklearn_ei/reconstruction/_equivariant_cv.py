@@ -55,7 +55,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         As for :class:`EquivariantReconstructor`.
     max_epochs, batch_size, lr, lr_schedule
         As for :class:`EquivariantReconstructor`, of the final fit.
-    device, precision, random_state, verbose, callbacks
+    device, precision, cuda_graphs, random_state, verbose, callbacks
         As for :class:`EquivariantReconstructor`.
 
     Attributes
@@ -136,6 +136,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         lr_schedule="cosine",
         device="auto",
         precision="auto",
+        cuda_graphs=True,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -163,6 +164,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.lr_schedule = lr_schedule
         self.device = device
         self.precision = precision
+        self.cuda_graphs = cuda_graphs
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

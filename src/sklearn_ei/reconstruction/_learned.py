@@ -3,6 +3,7 @@
 import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from ..training import (
     WarmUpCosine,
     check_callbacks,
     fingerprint,
+    warn_if_memory_is_short,
 )
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
-from ..utils._device import resolve_device, resolve_precision
+from ..utils._device import own_stream, resolve_device, resolve_precision
 from ..utils._params import brief, check_option, check_path, check_real
 from ..utils._random import spawn_seeds
 from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
@@ -37,6 +39,7 @@ _NOT_OF_THE_TRAINING = (
     "callbacks",
     "check_rank",
     "checkpoint",
+    "cuda_graphs",
     "device",
     "verbose",
     "warm_start",
@@ -82,7 +85,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         check_option("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         check_network(self.network)
         check_callbacks(self.callbacks)
-        check_path("checkpoint", self.checkpoint)
+        check_path("checkpoint", self.checkpoint, folder_ok=True)
+        check_scalar(self.cuda_graphs, "cuda_graphs", bool)
         if self.early_stopping:
             check_scalar(self.n_iter_no_change, "n_iter_no_change", Integral, min_val=1)
             check_scalar(
@@ -138,7 +142,10 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         if checkpoint is not None:
             checkpoint.best = best
         try:
-            self._train(dataset, n_epochs, context, best, checkpoint)
+            with own_stream(self.device_):
+                if not same_net:
+                    warn_if_memory_is_short(self.net_, dataset.Y[[0]], len(dataset))
+                self._train(dataset, n_epochs, context, best, checkpoint)
         finally:
             # A fit that fails keeps the epochs that went well. Callbacks of skorch
             # count from the length of the history, so that what earlier fits
@@ -162,10 +169,19 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         for name in _NOT_OF_THE_TRAINING:
             parameters.pop(name, None)
         if not isinstance(self.random_state, Integral):
+            if Path(self.checkpoint).is_dir():
+                raise ValueError(
+                    f"Got random_state={brief(self.random_state)} with a folder as "
+                    "checkpoint, but expected an integer: without one, trainings in "
+                    "the folder cannot be told apart."
+                )
             # The checkpoint has the seeds that were drawn.
             parameters.pop("random_state")
+        if self.lr_schedule == "constant":
+            # A longer training begins with the shorter one.
+            parameters.pop("max_epochs")
         identity = fingerprint(parameters, {"Y": y, "y": truth})
-        return Checkpoint(self.checkpoint, identity).read()
+        return Checkpoint(self.checkpoint, identity).read(self.max_epochs)
 
     def _prepare(self, Y, truth, seeds, *, goes_on, reset, same_net, whole_fit):
         """Check everything, then set fitted attributes.
@@ -302,6 +318,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             self._make_objective((elements, own)),
             critic=self._make_critic(critic),
             seed=order,
+            capture=self.cuda_graphs and self.device_.type == "cuda",
             optimizer=torch.optim.Adam,
             # One kernel for all weights: the plain loop over them costs a tenth of
             # a step.
@@ -325,11 +342,12 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             watchers.append(StopWhenExhausted(best))
         watchers = [(type(w).__name__, w) for w in watchers if w is not None]
         before = len(net.history)
-        if checkpoint is not None and checkpoint.restore(net):
-            return
-        # Killed after its last epoch, a fit has nothing left but to be marked.
+        complete = checkpoint is not None and checkpoint.restore(net)
         over = best is not None and best.exhausted
         remaining = 0 if over else n_epochs - (len(net.history) - before)
+        # Killed after its last epoch, a fit has nothing left but to be marked.
+        if complete and remaining == 0:
+            return
         net.callbacks_ += watchers
         try:
             net.partial_fit(dataset, y=None, epochs=remaining)

@@ -4,6 +4,7 @@ from ._best import BestWeights, StopWhenExhausted
 from ._callbacks import EpochTasks, check_callbacks
 from ._checkpoint import Checkpoint, fingerprint
 from ._divergence import DivergenceError
+from ._memory import predict_memory, warn_if_memory_is_short
 from ._module import ReconstructionFunction
 from ._net import ReconstructionNet
 from ._schedule import WarmUpCosine
@@ -19,4 +20,6 @@ __all__ = [
     "WarmUpCosine",
     "check_callbacks",
     "fingerprint",
+    "predict_memory",
+    "warn_if_memory_is_short",
 ]

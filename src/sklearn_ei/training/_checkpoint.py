@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : path-like
-        The file.
+        The file; or a folder that holds a file for each training, named by its
+        fingerprint.
     fingerprint : dict of str to str
         What the training is of, from :func:`fingerprint`.
 
@@ -43,9 +45,20 @@ class Checkpoint(Callback):
     def __init__(self, path, fingerprint):
         self.path = Path(path)
         self.fingerprint = fingerprint
+        self.muted = False
+        self.in_folder = self.path.is_dir()
+        if self.in_folder:
+            name = hashlib.sha256(json.dumps(sorted(fingerprint.items())).encode())
+            self.path /= f"{name.hexdigest()[:32]}.checkpoint"
 
-    def read(self):
+    def read(self, n_epochs):
         """Read the file, if there is one, and refuse it if it does not belong here.
+
+        Parameters
+        ----------
+        n_epochs : int
+            That the training is to have. A file with more of them is refused; one
+            in a folder belongs to a longer search, and is left alone.
 
         Returns
         -------
@@ -79,7 +92,18 @@ class Checkpoint(Callback):
                 f"differs in {', '.join(changed)}; expected the same data and "
                 "parameters to go on, or another path to start anew."
             )
-        self.found_ = document, tensors
+        with self._readable():
+            state = _unpack(document["state"], tensors)
+            n_done, complete = len(state["history"]), bool(document["complete"])
+        if n_done <= n_epochs:
+            self.found_ = state, complete
+        elif self.in_folder:
+            self.muted = True
+        else:
+            raise ValueError(
+                f"{str(self.path)!r} is the checkpoint of {n_done} epochs, but "
+                f"expected no more than max_epochs={n_epochs}."
+            )
         return self
 
     def restore(self, net):
@@ -93,20 +117,25 @@ class Checkpoint(Callback):
         Returns
         -------
         complete : bool
-            Whether that training was over.
+            Whether that training, perhaps to fewer epochs, was over.
         """
         if self.found_ is None:
             return False
-        (document, tensors), self.found_ = self.found_, None
-        try:
-            state = _unpack(document["state"], tensors)
+        (state, complete), self.found_ = self.found_, None
+        with self._readable():
             net.load_training_state(state["net"])
             if self.best is not None:
                 self.best.load_state_dict(state["best"])
             net.history_ = History(
                 {**epoch, "batches": []} for epoch in state["history"]
             )
-            return bool(document["complete"])
+        return complete
+
+    @contextmanager
+    def _readable(self):
+        """Say of any error within that the file is no such training's state."""
+        try:
+            yield
         except Exception as error:  # what a damaged state makes torch raise
             raise ModelFileError(
                 f"{str(self.path)!r} does not hold the state of such a training: "
@@ -115,6 +144,8 @@ class Checkpoint(Callback):
 
     def write(self, net, *, complete):
         """Write the state of a net; an ``OSError`` leaves the file as it was."""
+        if self.muted:
+            return
         state = {
             "net": net.training_state(),
             "best": None if self.best is None else self.best.state_dict(),

@@ -9,6 +9,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from ..losses import critic_error
 from ..utils._dataset import BatchLoader
 from ..utils._random import RandomStream
+from ._captured import CapturedStep, can_capture
 from ._divergence import check_epoch
 
 
@@ -30,14 +31,19 @@ class ReconstructionNet(NeuralNet):
         and the rate ``lr``.
     seed : int, default=0
         Of the order of the samples.
+    capture : bool, default=False
+        Whether to take steps by replaying a record; see :class:`CapturedStep`.
     **kwargs
         As for :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module, criterion, *, critic=None, seed=0, **kwargs):
+    def __init__(
+        self, module, criterion, *, critic=None, seed=0, capture=False, **kwargs
+    ):
         # Before skorch watches for modules that are set outside of initialize().
         self.critic = critic
         self.seed = seed
+        self.capture = capture
         super().__init__(module, criterion, **kwargs)
 
     # ------------------------------------------------------------ initialisation
@@ -45,6 +51,7 @@ class ReconstructionNet(NeuralNet):
         """Initialise the net."""
         self.interrupted_ = False
         self.first_loss_ = None
+        self.captured_ = None
         return super().initialize()
 
     def initialize_module(self):
@@ -60,11 +67,17 @@ class ReconstructionNet(NeuralNet):
         args, kwargs = self.get_params_for_optimizer(
             "optimizer", self.module_.named_parameters()
         )
+        if self.capture:
+            kwargs["capturable"] = True
         self.optimizer_ = self.optimizer(*args, **kwargs)
         if self.critic is not None:
             self.critic_optimizer_ = torch.optim.Adam(
-                self.critic_.parameters(), lr=self.lr, fused=True
+                self.critic_.parameters(),
+                lr=self.lr,
+                fused=True,
+                capturable=self.capture,
             )
+        self._lay_out_rates()
         return self
 
     @property
@@ -95,23 +108,60 @@ class ReconstructionNet(NeuralNet):
         y, truth, start = (
             None if part is None else part.to(self.device) for part in batch
         )
-        self.optimizer_.zero_grad()
+        elements = self.criterion_.draw(len(y))
+        if elements is not None:
+            elements = elements.to(self.device, non_blocking=True)
+        step = self.compute_step if self.captured_ is None else self.captured_
+        return step(y, truth, start, elements)
+
+    def evaluate(self, y, truth, start, elements):
+        """Return the objective of a batch.
+
+        Parameters
+        ----------
+        y, truth, start : torch.Tensor or None
+            A batch, on the device.
+        elements : torch.Tensor or None
+            Its group elements.
+
+        Returns
+        -------
+        evaluation : Evaluation
+        """
         critic = None if self.critic is None else self._criticise
-        if critic is not None:
+        return self.criterion_(
+            self.module_, y, truth, start, critic=critic, elements=elements
+        )
+
+    def compute_step(self, y, truth, start, elements):
+        """Take a step of f, and one of the critic; draws no random numbers.
+
+        Parameters
+        ----------
+        y, truth, start, elements : torch.Tensor or None
+            As for :meth:`evaluate`.
+
+        Returns
+        -------
+        step : dict
+            As for :meth:`train_step`.
+        """
+        self.optimizer_.zero_grad()
+        if self.critic is not None:
             self.critic_.requires_grad_(False)
-        evaluation = self.criterion_(self.module_, y, truth, start, critic)
+        evaluation = self.evaluate(y, truth, start, elements)
         evaluation.loss.backward()
         self.notify(
             "on_grad_computed",
             named_parameters=self.module_.named_parameters(),
-            batch=batch,
+            batch=(y, truth, start),
             training=True,
         )
         self.optimizer_.step()
-        if critic is not None:
+        if self.critic is not None:
             self.critic_.requires_grad_(True)
             self.critic_optimizer_.zero_grad()
-            critic_error(critic, evaluation.x1, evaluation.x2).backward()
+            critic_error(self._criticise, evaluation.x1, evaluation.x2).backward()
             self.critic_optimizer_.step()
         return {
             "loss": evaluation.loss.detach(),
@@ -144,6 +194,8 @@ class ReconstructionNet(NeuralNet):
             return
         before = copy.deepcopy(self.training_state())
         self._set_training(training)
+        if self.capture and self.captured_ is None and can_capture(self):
+            self.captured_ = CapturedStep(self)
         try:
             sizes, rows = [], []
             for batch in iterator:
@@ -173,6 +225,37 @@ class ReconstructionNet(NeuralNet):
             total = sum(value * size for value, size in zip(column, sizes, strict=True))
             history.record(name, total / sum(sizes))
         history.record(f"{prefix}_batch_count", len(rows))
+
+    def set_rate(self, rate):
+        """Set the learning rate of f.
+
+        Parameters
+        ----------
+        rate : float
+            Without making a GPU wait.
+        """
+        for group in self.optimizer_.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _lay_out_rates(self):
+        """Keep rates on the device, where a record of a step can see them change."""
+        if not self.capture:
+            return
+        for group in self.optimizer_.param_groups:
+            group["lr"] = torch.as_tensor(
+                group["lr"], dtype=torch.float32, device=self.device
+            )
+
+    def __getstate__(self):
+        # A record belongs to a process and to places in its memory.
+        captured, self.captured_ = self.captured_, None
+        try:
+            return super().__getstate__()
+        finally:
+            self.captured_ = captured
 
     # --------------------------------------------------------------------- state
     @property
@@ -204,6 +287,9 @@ class ReconstructionNet(NeuralNet):
             part.load_state_dict(state[name])
             if isinstance(part, torch.optim.Optimizer):
                 _follow_layout(part)
+        self._lay_out_rates()
+        if self.captured_ is not None:
+            self.captured_.forget()
         schedule = dict(self.callbacks_).get("lr_schedule")
         if schedule is not None:
             schedule.step_ = state["step"]

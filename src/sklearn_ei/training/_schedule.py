@@ -37,11 +37,10 @@ class WarmUpCosine(Callback):
         """Set the rate of the coming step."""
         if not training:
             return
-        rate = net.lr * self.factor(self.step_)
-        for group in net.optimizer_.param_groups:
-            group["lr"] = rate
+        self.rate_ = net.lr * self.factor(self.step_)
+        net.set_rate(self.rate_)
         self.step_ += 1
 
     def on_epoch_end(self, net, **kwargs):
         """Record the rate at the end of the epoch."""
-        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        net.history.record("lr", self.rate_)

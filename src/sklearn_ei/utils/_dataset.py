@@ -28,6 +28,11 @@ class BatchedDataset(Dataset):
     def __len__(self):
         return len(self.Y)
 
+    @property
+    def device(self):
+        """Where samples are indexed; lazy ones are on the CPU."""
+        return getattr(self.Y, "device", torch.device("cpu"))
+
     def __getitem__(self, index):
         return tuple(
             None if part is None else part[0] for part in self.__getitems__([index])
@@ -36,7 +41,11 @@ class BatchedDataset(Dataset):
     def __getitems__(self, indices):
         indices = torch.as_tensor(indices)
         parts = (self.Y, self.truth, self.start)
-        return tuple(None if part is None else part[indices] for part in parts)
+        # A lazy stack may be indexed on the CPU, with A†y of it on a GPU.
+        return tuple(
+            None if part is None else part[indices.to(getattr(part, "device", "cpu"))]
+            for part in parts
+        )
 
 
 class BatchLoader:
@@ -69,5 +78,7 @@ class BatchLoader:
             order = torch.arange(n_samples)
         else:
             order = torch.randperm(n_samples, generator=self.generator)
+        # One copy an epoch, in place of one a batch that each makes a GPU wait.
+        order = order.to(self.dataset.device)
         for indices in order.split(self.batch_size):
             yield self.dataset.__getitems__(indices)

@@ -1,5 +1,8 @@
 """Devices, precision and constants that follow a tensor."""
 
+import threading
+from contextlib import contextmanager
+from functools import lru_cache
 from types import SimpleNamespace
 
 import torch
@@ -57,6 +60,38 @@ def resolve_precision(precision, device, n_spatial_dims=2):
     return torch.bfloat16 if gains else torch.float32
 
 
+@lru_cache(maxsize=128)
+def table(values, device):
+    """Return a tuple of numbers as a float64 tensor, copied to a device only once.
+
+    A copy from the host makes a GPU wait, and cannot be part of a CUDA graph.
+    """
+    return _settled(torch.tensor(values, dtype=torch.float64, device=device))
+
+
+def _settled(constant):
+    """Return a constant once every stream of its GPU may read it."""
+    if constant.is_cuda:
+        torch.cuda.current_stream(constant.device).synchronize()
+    return constant
+
+
+@contextmanager
+def own_stream(device):
+    """Work on a stream of one's own where a thread of a pool uses a GPU.
+
+    So do fits that share a GPU with each other (joblib's threading backend).
+    """
+    if device.type != "cuda" or threading.current_thread() is threading.main_thread():
+        yield
+        return
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
+
+
 class Constants:
     """Tensors that are built once and handed out on any device and dtype.
 
@@ -79,7 +114,7 @@ class Constants:
         if key not in self._variants:
             shared = {} if self._shared is None else vars(self._shared.like(x))
             own = {
-                name: tensor.to(device=x.device, dtype=x.dtype)
+                name: _settled(tensor.to(device=x.device, dtype=x.dtype))
                 for name, tensor in self._tensors.items()
             }
             self._variants[key] = SimpleNamespace(**shared, **own)

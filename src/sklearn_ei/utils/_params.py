@@ -36,16 +36,19 @@ def check_option(name, value, options):
     return value
 
 
-def check_path(name, path):
-    """Refuse what is neither None nor the name of a file in a folder that exists."""
+def check_path(name, path, *, folder_ok=False):
+    """Refuse what is neither None nor the name of a file in a folder that exists.
+
+    With ``folder_ok`` the folder itself will do.
+    """
     if path is None:
         return
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"Got {name}={brief(path)}, but expected a path, or None.")
-    if Path(path).is_dir() or not Path(path).parent.is_dir():
-        raise ValueError(
-            f"Got {name}={str(path)!r}, but expected a file in a folder that exists."
-        )
+    fits = folder_ok if Path(path).is_dir() else Path(path).parent.is_dir()
+    if not fits:
+        what = "a folder, or a file in one," if folder_ok else "a file in a folder"
+        raise ValueError(f"Got {name}={str(path)!r}, but expected {what} that exists.")
 
 
 def check_shape(name, shape, n_dims=None):
