@@ -29,6 +29,7 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
+	$(VENV)/bin/mypy
 
 doc: $(DOC_STAMP)  ## the site, docs/_build/html/index.html; examples that changed are run
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -1,6 +1,7 @@
 """Quality of reconstructions against ground truth."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -41,7 +42,7 @@ def _check_pair(x_true, x_pred):
     return x_true, x_pred
 
 
-def psnr(x_true, x_pred, *, per_image=False):
+def psnr(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     """Peak signal-to-noise ratio in dB.
 
     Parameters
@@ -81,7 +82,13 @@ def psnr(x_true, x_pred, *, per_image=False):
     return scores if per_image else float(scores.mean())
 
 
-def ssim(x_true, x_pred, *, channel_axis=None, per_image=False):
+def ssim(
+    x_true: Any,
+    x_pred: Any,
+    *,
+    channel_axis: int | None = None,
+    per_image: bool = False,
+) -> Any:
     """Structural similarity, by scikit-image with its default window.
 
     Parameters

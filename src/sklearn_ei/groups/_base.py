@@ -1,6 +1,7 @@
 """The contract of symmetry groups, and what every one of them shares."""
 
 from abc import ABCMeta, abstractmethod
+from typing import Self
 
 import torch
 from sklearn.base import BaseEstimator, clone
@@ -84,7 +85,7 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         return brief(self, 200)  # messages are one line
 
     # ------------------------------------------------------------------ shapes
-    def resolve(self, image_shape):
+    def resolve(self, image_shape: tuple[int, ...]) -> Self:
         """Return a copy that acts on images of one shape.
 
         Parameters
@@ -117,7 +118,9 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         return self
 
     # ---------------------------------------------------------------- elements
-    def sample(self, generator, size, n_transforms=1):
+    def sample(
+        self, generator: torch.Generator, size: int, n_transforms: int = 1
+    ) -> torch.Tensor:
         """Draw elements other than the identity, for each of ``size`` samples.
 
         Parameters
@@ -218,7 +221,7 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         """T_gᵀ x with one element per sample."""
         return _Adjoint.apply(x, self, g)
 
-    def transform(self, x, g):
+    def transform(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_g x.
 
         Parameters
@@ -235,7 +238,7 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         group = self._resolved(x)
         return group._transform(x, group._checked(x, g))
 
-    def inverse_transform(self, x, g):
+    def inverse_transform(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_g⁻¹ x.
 
         For interpolated actions, the interpolated action of the inverse, which
@@ -255,7 +258,7 @@ class Group(BaseEstimator, metaclass=ABCMeta):
         group = self._resolved(x)
         return group._inverse_transform(x, group._checked(x, g))
 
-    def adjoint(self, x, g):
+    def adjoint(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_gᵀ x, with the Euclidean transpose of :meth:`transform`.
 
         For interpolated actions this is not the action of the inverse. The

@@ -1,6 +1,7 @@
 """A score from measurements that f was not shown."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +21,16 @@ _CGLS_STEPS = 15
 
 @torch.no_grad()
 def held_out_score(
-    estimator,
-    Y,
-    y=None,
+    estimator: Any,
+    Y: Any,
+    y: Any = None,
     *,
-    fraction=0.1,
-    n_splits=4,
-    axis="auto",
-    round_trip="auto",
-    random_state=0,
-):
+    fraction: float = 0.1,
+    n_splits: int = 4,
+    axis: int | str | None = "auto",
+    round_trip: bool | str = "auto",
+    random_state: int = 0,
+) -> float:
     """Minus the relative error in predicting measurements kept from f.
 
     Parameters

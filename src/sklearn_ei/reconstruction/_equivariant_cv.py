@@ -3,6 +3,7 @@
 import copy
 from inspect import signature
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -169,7 +170,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.verbose = verbose
         self.callbacks = callbacks
 
-    def fit(self, Y, y=None, *, groups=None):
+    def fit(self, Y: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Choose α and train with it.
 
         Parameters
