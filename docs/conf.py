@@ -75,6 +75,7 @@ if os.environ.get("SKLEARN_EI_INTERSPHINX", "0") == "1":
         "torch": ("https://docs.pytorch.org/docs/stable", None),
         "matplotlib": ("https://matplotlib.org/stable", None),
     }
+smartquotes = False  # parameters are 'auto' and not ”auto”
 nitpicky = True
 nitpick_ignore_regex = [
     # Base classes that other manuals describe, and our own private mixins.
