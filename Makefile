@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 
 DOC_STAMP := $(VENV)/.installed-doc
 
-.PHONY: demo test test-slow lint doc clean
+.PHONY: demo test test-slow bench lint doc clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,9 @@ test: $(STAMP) lint  ## the linters and the default tests
 
 test-slow: $(STAMP)  ## the tests that take minutes
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+
+bench: $(STAMP)  ## what training costs beyond the network: a table, JSON and a plot
+	$(VENV)/bin/python benchmarks/speed.py --plot speed.png $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from ._checks import check_sizes
+
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
@@ -33,6 +35,7 @@ class PatchDiscriminator(nn.Module):
     """
 
     def __init__(self, in_channels=1, *, width=64, depth=4, n_spatial_dims=2):
+        check_sizes(n_spatial_dims, in_channels=in_channels, width=width, depth=depth)
         super().__init__()
         conv, norm = _CONV[n_spatial_dims], _NORM[n_spatial_dims]
         layers = []

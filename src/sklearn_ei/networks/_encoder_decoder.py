@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import nn
 
+from ._checks import check_sizes
+
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -30,6 +32,11 @@ class EncoderDecoder(nn.Module):
     n_spatial_dims : {1, 2, 3}, default=2
         Signals, images or volumes.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is no positive integer, or the images have another dimension.
+
     Notes
     -----
     The defaults are those of [1]_ for natural images; there the convolutions pad by
@@ -44,6 +51,13 @@ class EncoderDecoder(nn.Module):
     def __init__(
         self, in_channels=32, out_channels=1, *, width=128, depth=5, n_spatial_dims=2
     ):
+        check_sizes(
+            n_spatial_dims,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            width=width,
+            depth=depth,
+        )
         super().__init__()
         self.depth = depth
         self.mode = _LINEAR[n_spatial_dims]

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ._checks import check_sizes
+
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
@@ -36,7 +38,8 @@ class ResidualUNet(nn.Module):
     Raises
     ------
     ValueError
-        If ``residual`` and ``out_channels`` is another number than ``in_channels``.
+        If a parameter is no positive integer, or ``residual`` and ``out_channels``
+        is another number than ``in_channels``.
 
     Notes
     -----
@@ -57,6 +60,13 @@ class ResidualUNet(nn.Module):
     ):
         super().__init__()
         out_channels = in_channels if out_channels is None else out_channels
+        check_sizes(
+            n_spatial_dims,
+            in_channels=in_channels,
+            out_channels=out_channels,
+            width=width,
+            depth=depth,
+        )
         if residual and out_channels != in_channels:
             raise ValueError(
                 f"Got out_channels={out_channels} with residual=True, but expected "

@@ -40,12 +40,17 @@ class BatchedDataset(Dataset):
 
     def __getitems__(self, indices):
         indices = torch.as_tensor(indices)
-        parts = (self.Y, self.truth, self.start)
-        # A lazy stack may be indexed on the CPU, with A†y of it on a GPU.
-        return tuple(
-            None if part is None else part[indices.to(getattr(part, "device", "cpu"))]
-            for part in parts
-        )
+        return tuple(_take(p, indices) for p in (self.Y, self.truth, self.start))
+
+
+def _take(part, indices):
+    if part is None:
+        return None
+    if not isinstance(part, torch.Tensor):
+        return part[indices.cpu()]
+    if part.device != indices.device:  # a lazy stack with A†y of it on a GPU
+        indices = indices.to(part.device)
+    return part.index_select(0, indices)
 
 
 class BatchLoader:

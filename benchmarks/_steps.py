@@ -1,0 +1,137 @@
+"""Training steps to time: ours, those of the network alone, and deepinv's."""
+
+import torch
+
+from sklearn_ei import EquivariantReconstructor
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.groups import Rotations
+from sklearn_ei.operators import ParallelBeamCT
+
+PAPER = {"n_stages": 1, "n_consistency": 0, "width": 64, "depth": 4}
+SMALL = {**PAPER, "width": 16}
+DEFAULT = {}
+
+
+class Ours:
+    """An estimator in the middle of its training.
+
+    Parameters
+    ----------
+    size, n_views, batch : int
+        Of the images, the sinograms and a step.
+    settings : dict
+        Of the estimator.
+    """
+
+    def __init__(self, size=128, n_views=50, batch=2, device="cpu", **settings):
+        operator = ParallelBeamCT(n_views, (size, size))
+        self.images = make_thorax_phantoms(batch, (size, size), random_state=0)
+        self.Y = operator.measure(self.images)
+        self.estimator = EquivariantReconstructor(
+            operator,
+            Rotations(360),
+            max_epochs=1,
+            batch_size=batch,
+            lr_schedule="constant",
+            check_rank=False,
+            random_state=0,
+            device=device,
+            **settings,
+        ).fit(self.Y)
+        self.net = self.estimator.net_
+        device = self.estimator.device_
+        y = torch.from_numpy(self.Y)[:, None].to(device) / self.estimator.scale_
+        with torch.no_grad():
+            start = self.estimator.operator_.pinv(y)
+        self.batch = (y, None, start)
+        self.net._set_training(True)
+
+    def step(self):
+        """Take a training step."""
+        self.net.train_step(self.batch)
+
+    def networks(self):
+        """Take the step's passes through the network alone, forward and backward."""
+        function, start = self.net.module_, self.batch[2]
+        n = self.estimator.n_transforms
+        again = start.repeat_interleave(n, dim=0)
+        for images in (start, again):
+            total = 0
+            for stage in function.stages:
+                total = total + function._take(stage, images).square().mean()
+            total.backward()
+        for parameter in function.parameters():
+            parameter.grad = None
+
+    def forward(self):
+        """Pass the batch through the network alone, as prediction does."""
+        function = self.net.module_.eval()
+        with torch.no_grad():
+            for stage in function.stages:
+                function._take(stage, self.batch[2])
+
+    def predict(self):
+        """Predict the batch."""
+        self.estimator.predict(self.Y)
+
+
+class DeepInverse:
+    """The same step with deepinv, by a careful user or as it is shipped.
+
+    Parameters
+    ----------
+    ours : Ours
+        Whose network, images and number of transforms are used.
+    fbp : bool
+        Whether f starts from filtered back-projection, through a subclass that the
+        user has to write, in place of conjugate gradients.
+    """
+
+    def __init__(self, ours, *, fbp):
+        import deepinv
+
+        class FilteredStart(deepinv.models.ArtifactRemoval):
+            def forward(self, y, physics, **kwargs):
+                return self.backbone_inference(physics.fbp(y), physics, y, **kwargs)
+
+        class Backbone(torch.nn.Module):
+            def __init__(self, network):
+                super().__init__()
+                self.network = network
+
+            def forward(self, x, sigma=None, **kwargs):
+                return self.network(x)
+
+        from sklearn_ei.networks import ResidualUNet
+
+        size = ours.images.shape[-1]
+        n_views = ours.Y.shape[1]
+        network = Backbone(
+            ResidualUNet(1, width=ours.estimator.width, depth=ours.estimator.depth)
+        )
+        kind = FilteredStart if fbp else deepinv.models.ArtifactRemoval
+        self.model = kind(network, mode="pinv")
+        self.physics = deepinv.physics.Tomography(
+            angles=n_views, img_width=size, normalize=False
+        )
+        rotate = deepinv.transform.Rotate(
+            n_trans=ours.estimator.n_transforms,
+            interpolation_mode="bilinear",
+        )
+        self.terms = [
+            deepinv.loss.MCLoss(),
+            deepinv.loss.EILoss(rotate, apply_noise=False),
+        ]
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=5e-4)
+        self.y = self.physics.A(torch.from_numpy(ours.images)[:, None])
+
+    def step(self):
+        """Take a training step."""
+        self.optimizer.zero_grad()
+        x = self.model(self.y, self.physics)
+        loss = sum(
+            term(x_net=x, y=self.y, physics=self.physics, model=self.model).mean()
+            for term in self.terms
+        )
+        loss.backward()
+        self.optimizer.step()
