@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
-
 DOC_STAMP := $(VENV)/.installed-doc
 
 .PHONY: demo test test-slow bench lint doc clean
