@@ -57,5 +57,18 @@ def test_gradients_reach_every_parameter_once_the_last_layer_has_moved():
     network = ResidualUNet(width=2, depth=3)
     nn.init.ones_(network.last.weight)
     network(torch.randn(2, 1, 16, 16)).square().mean().backward()
-    assert all(p.grad is not None for p in network.parameters())
+    assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
     assert any(float(p.grad.abs().max()) > 0 for p in network.down[0].parameters())
+
+
+def test_what_normalisation_takes_away_is_not_trained():
+    """Adam would make full steps of the rounding errors that are its gradient."""
+    network = ResidualUNet(width=4, depth=2, residual=False)
+    x = torch.randn(2, 1, 16, 16)
+    before = network(x)
+    fixed = [w for w in network.parameters() if not w.requires_grad]
+    assert len(fixed) == 2 * 2 + 3
+    with torch.no_grad():
+        for bias in fixed:
+            bias.add_(1)
+    torch.testing.assert_close(network(x), before)

@@ -55,11 +55,19 @@ def test_the_result_is_the_network_with_the_best_score(make, ct_problem):
     np.testing.assert_array_equal(
         cv.predict(Y), make([20.0, 1.0, 5.0]).fit(Y).predict(Y)
     )
-    assert cv.n_iter_ == 2 + 1 + 2
+    assert cv.n_iter_ == 4
     assert cv.operator_.image_shape == (24, 24)
     assert cv.cv_results_["rank_test_score"].min() == 1
     _, std = cv.predict(Y, return_std=True, n_bootstrap=2)
     assert std.shape == images.shape
+
+
+def test_the_result_is_that_of_a_single_fit(make, ct_problem):
+    """The path only chooses α: bit by bit."""
+    operator, _, Y = ct_problem
+    cv = make([5.0, 20.0]).fit(Y)
+    single = EquivariantReconstructor(operator, Rotations(360), cv.alpha_, **TINY)
+    np.testing.assert_array_equal(cv.predict(Y), single.fit(Y).predict(Y))
 
 
 def test_a_scorer_decides(make, ct_problem):

@@ -121,8 +121,12 @@ class ResidualUNet(nn.Module):
 
 
 def _block(n_dims, n_in, n_out, padding_mode="zeros"):
+    convolution = _CONV[n_dims](n_in, n_out, 3, padding=1, padding_mode=padding_mode)
+    # Normalisation takes the bias away again, so that its gradient is rounding errors
+    # alone, which Adam would make steps of full size of.
+    convolution.bias.requires_grad_(False)
     return nn.Sequential(
-        _CONV[n_dims](n_in, n_out, 3, padding=1, padding_mode=padding_mode),
+        convolution,
         _NORM[n_dims](n_out),
         nn.ReLU(inplace=True),
     )

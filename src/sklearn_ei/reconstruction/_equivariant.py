@@ -97,6 +97,12 @@ class EquivariantReconstructor(LearnedReconstructor):
         zero over ``max_epochs``; ``"constant"`` keeps the rate.
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, …; ``"auto"`` is a GPU where there is one.
+    accelerate : bool, default=False
+        Whether ``fit`` and ``partial_fit`` share the work among the processes that
+        ``accelerate launch`` or ``torchrun`` started, on several GPUs or machines;
+        ``device="auto"`` is then the one of the process. Every process is given all
+        data and ends with the same estimator. ``batch_size`` counts the samples of
+        all processes together, so that their number changes nothing but rounding.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         In which the network computes. ``"auto"`` is bfloat16 where the
         processor has it in hardware.
@@ -216,6 +222,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         lr=2e-3,
         lr_schedule="cosine",
         device="auto",
+        accelerate=False,
         precision="auto",
         cuda_graphs=True,
         warm_start=False,
@@ -248,6 +255,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.lr = lr
         self.lr_schedule = lr_schedule
         self.device = device
+        self.accelerate = accelerate
         self.precision = precision
         self.cuda_graphs = cuda_graphs
         self.warm_start = warm_start

@@ -24,8 +24,9 @@ from ..training import (
 )
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
 from ..utils._dataset import BatchedDataset
-from ..utils._device import own_stream, resolve_device, resolve_precision
+from ..utils._device import own_stream, resolve_precision
 from ..utils._params import brief, check_option, check_path, check_real
+from ..utils._processes import resolve_processes
 from ..utils._random import spawn_seeds
 from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils._validation import check_images, check_measurements, record_features
@@ -36,6 +37,7 @@ from ._uncertainty import UncertaintyMixin
 _SCALE_SAMPLES = 64
 # Parameters that may change between a checkpoint and the fit that goes on from it.
 _NOT_OF_THE_TRAINING = (
+    "accelerate",
     "callbacks",
     "check_rank",
     "checkpoint",
@@ -112,11 +114,13 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 "estimator, but expected one of them: a checkpoint belongs to one fit "
                 "from its start."
             )
-        seeds = self._draw_seeds()
+        processes = resolve_processes(self.accelerate, self.device)
+        seeds = processes.from_main(self._draw_seeds())
         dataset, network, valid, checkpoint = self._prepare(
             Y,
             truth,
             seeds,
+            processes,
             goes_on=goes_on,
             reset=not (goes_on and incremental),
             same_net=same_net,
@@ -134,10 +138,13 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             if goes_on:
                 earlier = self.net_.history
             self.net_ = self._make_net(network, schedule, seeds)
+            self.net_.verbose *= processes.is_main
             self._incremental = incremental
         best = None
         if valid is not None:
-            best = BestWeights(lambda: self.score(*valid), self.n_iter_no_change)
+            best = BestWeights(
+                lambda: processes.from_main(self.score(*valid)), self.n_iter_no_change
+            )
             best.initialize()
         if checkpoint is not None:
             checkpoint.best = best
@@ -145,8 +152,10 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             with own_stream(self.device_):
                 if not same_net:
                     warn_if_memory_is_short(self.net_, dataset.Y[[0]], len(dataset))
+                self.net_.processes = processes if processes.size > 1 else None
                 self._train(dataset, n_epochs, context, best, checkpoint)
         finally:
+            self.net_.processes = None
             # A fit that fails keeps the epochs that went well. Callbacks of skorch
             # count from the length of the history, so that what earlier fits
             # recorded can only come back now.
@@ -163,34 +172,51 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             context.call_on_fit_task_end(estimator=self)
         return self
 
-    def _read_checkpoint(self, y, truth):
-        """Return the checkpoint of this training, read if there is a file."""
+    def _identity(self, y, truth):
+        """Return digests of all that a training depends on."""
         parameters = self.get_params(deep=False)
         for name in _NOT_OF_THE_TRAINING:
             parameters.pop(name, None)
         if not isinstance(self.random_state, Integral):
-            if Path(self.checkpoint).is_dir():
+            if self.checkpoint is not None and Path(self.checkpoint).is_dir():
                 raise ValueError(
                     f"Got random_state={brief(self.random_state)} with a folder as "
                     "checkpoint, but expected an integer: without one, trainings in "
                     "the folder cannot be told apart."
                 )
-            # The checkpoint has the seeds that were drawn.
+            # A checkpoint, and the main process, have the seeds that were drawn.
             parameters.pop("random_state")
         if self.lr_schedule == "constant":
             # A longer training begins with the shorter one.
             parameters.pop("max_epochs")
-        identity = fingerprint(parameters, {"Y": y, "y": truth})
-        return Checkpoint(self.checkpoint, identity).read(self.max_epochs)
+        return fingerprint(parameters, {"Y": y, "y": truth})
 
-    def _prepare(self, Y, truth, seeds, *, goes_on, reset, same_net, whole_fit):
+    def _check_same(self, processes, y, truth):
+        """Refuse processes that were given different data or parameters."""
+        if processes.size == 1:
+            return
+        if self.batch_size < processes.size:
+            raise ValueError(
+                f"Got batch_size={self.batch_size} in {processes.size} processes, but "
+                f"expected at least {processes.size}: batch_size counts the samples "
+                "of a step in all of them together."
+            )
+        # The first samples tell parts of a data set apart, at the cost of no pass.
+        first = None if truth is None else truth[:_SCALE_SAMPLES]
+        digests = self._identity(y[:_SCALE_SAMPLES], first)
+        sizes = {"n_samples": str(len(y)), "max_epochs": str(self.max_epochs)}
+        processes.check_same({**digests, **sizes})
+
+    def _prepare(
+        self, Y, truth, seeds, processes, *, goes_on, reset, same_net, whole_fit
+    ):
         """Check everything, then set fitted attributes.
 
         Returns the data, a new network (or None where the trained one goes on),
         data to validate on and the checkpoint (or None without).
         """
         self._check_training_params()
-        device = resolve_device(self.device)
+        device = processes.resolve_device(self.device)
         checked = check_measurements(self, Y, reset=reset, lazy=True)
         truth = truth_of_pairs(Y, truth)
         model = self._resolve_model(checked, truth, reset)
@@ -209,22 +235,26 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             truth = stack_to_tensor(truths, n_image_channels is not None)
         y = stack_to_tensor(checked, n_channels is not None)
         precision = resolve_precision(self.precision, device, len(operator.image_shape))
+        self._check_same(processes, y, truth)
         network = None
         if reset and goes_on:
             self._check_same_network(operator, n_image_channels)
         elif reset:
-            model["scale_"] = _root_mean_square(operator, y)
+            model["scale_"] = processes.from_main(_root_mean_square(operator, y))
             network = self._make_network(operator, n_image_channels, seeds[0])
         seen = truth
         if isinstance(truth, LazyTensor):  # one image tells whether any is missing
             seen = truth[[truths.first_missing]]
-        model.update(self._resolve_data(operator, y, seen, same_net))
+        resolved = self._resolve_data(operator, y, seen, same_net)
+        model.update(processes.from_main(resolved))
 
         splits = whole_fit and self.early_stopping
         train, valid = self._split(len(y), seeds[5]) if splits else (None, None)
         checkpoint = None
         if whole_fit and self.checkpoint is not None:
-            checkpoint = self._read_checkpoint(y, truth)
+            identity = self._identity(y, truth)
+            checkpoint = Checkpoint(self.checkpoint, identity, processes)
+            checkpoint.read(self.max_epochs)
 
         # Nothing is refused from here on.
         if reset:

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
+from ..utils._processes import Processes
 from ..utils._stack import LazyTensor
 from ..utils._tensor_file import ModelFileError, read_file, write_file
 
@@ -33,6 +34,8 @@ class Checkpoint(Callback):
         fingerprint.
     fingerprint : dict of str to str
         What the training is of, from :func:`fingerprint`.
+    processes : Processes or None, default=None
+        Who shares the training: all read the file, the main one writes it.
 
     Attributes
     ----------
@@ -42,9 +45,10 @@ class Checkpoint(Callback):
 
     best = None
 
-    def __init__(self, path, fingerprint):
+    def __init__(self, path, fingerprint, processes=None):
         self.path = Path(path)
         self.fingerprint = fingerprint
+        self.processes = Processes() if processes is None else processes
         self.muted = False
         self.in_folder = self.path.is_dir()
         if self.in_folder:
@@ -70,12 +74,17 @@ class Checkpoint(Callback):
             If the file is not a checkpoint, is damaged, or belongs to another
             training: the message says what differs.
         """
+        self.found_ = None
+        self.processes.check_same({"checkpoint files": self._find(n_epochs)})
+        return self
+
+    def _find(self, n_epochs):
+        """Read the file, and return its digest, empty if there is none."""
         # What a killed process was writing.
         for partial in self.path.parent.glob(f".{self.path.name}.*.tmp"):
             partial.unlink(missing_ok=True)
-        self.found_ = None
         if not self.path.exists():
-            return self
+            return ""
         document, tensors = read_file(self.path)
         if document.get("kind") != _KIND:
             raise ModelFileError(
@@ -104,7 +113,7 @@ class Checkpoint(Callback):
                 f"{str(self.path)!r} is the checkpoint of {n_done} epochs, but "
                 f"expected no more than max_epochs={n_epochs}."
             )
-        return self
+        return document.get("sha256", "")
 
     def restore(self, net):
         """Go to the state that was read, if there was one.
@@ -143,9 +152,34 @@ class Checkpoint(Callback):
             ) from error
 
     def write(self, net, *, complete):
-        """Write the state of a net; an ``OSError`` leaves the file as it was."""
+        """Write the state of a net; an ``OSError`` leaves the file as it was.
+
+        Parameters
+        ----------
+        net : ReconstructionNet
+            Initialised.
+        complete : bool
+            Whether the training is over.
+
+        Raises
+        ------
+        OSError
+            If the main process could not write; in all processes.
+        """
         if self.muted:
             return
+        error = None
+        if self.processes.is_main:
+            try:
+                self._write(net, complete)
+            except OSError as caught:
+                error = caught
+        # Nobody goes on before, or if the main process could not write.
+        error = self.processes.from_main(error)
+        if error is not None:
+            raise error
+
+    def _write(self, net, complete):
         state = {
             "net": net.training_state(),
             "best": None if self.best is None else self.best.state_dict(),

@@ -11,6 +11,7 @@ from ..utils._dataset import BatchLoader
 from ..utils._random import RandomStream
 from ._captured import CapturedStep, can_capture
 from ._divergence import check_epoch
+from ._sharing import SharedFunction
 
 
 class ReconstructionNet(NeuralNet):
@@ -35,7 +36,14 @@ class ReconstructionNet(NeuralNet):
         Whether to take steps by replaying a record; see :class:`CapturedStep`.
     **kwargs
         As for :class:`skorch.NeuralNet`.
+
+    Attributes
+    ----------
+    processes : Processes or None
+        With whom f is shared, while they train.
     """
+
+    processes = None
 
     def __init__(
         self, module, criterion, *, critic=None, seed=0, capture=False, **kwargs
@@ -111,7 +119,9 @@ class ReconstructionNet(NeuralNet):
         elements = self.criterion_.draw(len(y))
         if elements is not None:
             elements = elements.to(self.device, non_blocking=True)
-        step = self.compute_step if self.captured_ is None else self.captured_
+        # What processes tell each other is in no record.
+        captured = self.captured_ if self.processes is None else None
+        step = self.compute_step if captured is None else captured
         return step(y, truth, start, elements)
 
     def evaluate(self, y, truth, start, elements):
@@ -129,8 +139,11 @@ class ReconstructionNet(NeuralNet):
         evaluation : Evaluation
         """
         critic = None if self.critic is None else self._criticise
+        function = self.module_
+        if self.processes is not None:
+            function = SharedFunction(self.module_, self.processes)
         return self.criterion_(
-            self.module_, y, truth, start, critic=critic, elements=elements
+            function, y, truth, start, critic=critic, elements=elements
         )
 
     def compute_step(self, y, truth, start, elements):
@@ -151,6 +164,8 @@ class ReconstructionNet(NeuralNet):
             self.critic_.requires_grad_(False)
         evaluation = self.evaluate(y, truth, start, elements)
         evaluation.loss.backward()
+        if self.processes is not None:
+            SharedFunction(self.module_, self.processes).add_gradients()
         self.notify(
             "on_grad_computed",
             named_parameters=self.module_.named_parameters(),
@@ -194,7 +209,8 @@ class ReconstructionNet(NeuralNet):
             return
         before = copy.deepcopy(self.training_state())
         self._set_training(training)
-        if self.capture and self.captured_ is None and can_capture(self):
+        alone = self.processes is None
+        if self.capture and alone and self.captured_ is None and can_capture(self):
             self.captured_ = CapturedStep(self)
         try:
             sizes, rows = [], []
