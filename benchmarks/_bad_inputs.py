@@ -20,11 +20,17 @@ import sklearn_ei
 from sklearn_ei import (
     EquivariantReconstructor,
     PseudoInverseReconstructor,
+    ReconstructionDisplay,
     check_group_rank,
 )
 from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.metrics import psnr, ssim
 from sklearn_ei.operators import MRI, Downsampling, Inpainting, ParallelBeamCT
+from sklearn_ei.preprocessing import (
+    MeasurementScaler,
+    TransmissionToAttenuation,
+    transmission_to_attenuation,
+)
 
 try:
     import pandas as pd
@@ -233,12 +239,39 @@ def _entries():
     yield "psnr(x_true)", lambda stack: psnr(stack, X), X, None
     yield "psnr(x_pred)", lambda stack: psnr(X, stack), X, None
     yield "ssim(x_pred)", lambda stack: ssim(X, stack), X, None
+    for step in (TransmissionToAttenuation(0, 1e6), MeasurementScaler()):
+        step.fit(Y)
+        for method in ("fit", "transform"):
+            name = f"{type(step).__name__} {method}(Y)"
+            yield name, getattr(step, method), Y, step
+    field = 2 * Y.max()
+    yield (
+        "attenuation(intensities)",
+        lambda stack: transmission_to_attenuation(stack, flat=field),
+        Y,
+        None,
+    )
+    every = {"samples": range(len(Y))}
+    yield "display(Y)", partial(_show, "from_estimator", ei, **every), Y, ei
+    yield "display(images)", partial(_show, "from_predictions", CT, Y, **every), X, None
+
+
+def _show(how, *arrays, **options):
+    """Draw what is not expected to get that far."""
+    display = getattr(ReconstructionDisplay, how)(*arrays, **options)
+    display.figure_.clear()
+    return display
 
 
 # Where the number of bins follows from the data.
 _ANY_DETECTOR = {
     "fresh fit(Y)", "fitted fit(Y)", "linear fit(Y)", "fresh partial_fit(Y)",
     "reconstruct(Y)",
+}  # fmt: skip
+# Steps before a reconstructor take any measurements.
+_ANY_SHAPE = {
+    "TransmissionToAttenuation fit(Y)", "MeasurementScaler fit(Y)",
+    "attenuation(intensities)",
 }  # fmt: skip
 
 
@@ -255,6 +288,9 @@ def refused_cases():
             bad |= MISFITS
         if entry in _ANY_DETECTOR:
             bad.pop("fewer columns")
+        if entry in _ANY_SHAPE:
+            for name in (*MISFITS, "one axis too many", "three axes too many"):
+                bad.pop(name)
         for name, spoil in bad.items():
             cases.append(
                 Case(

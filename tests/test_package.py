@@ -15,7 +15,7 @@ FLOORS = [
     {"operators", "groups", "noise"},
     {"losses", "identifiability"},
     {"training"},
-    {"metrics", "datasets"},
+    {"metrics", "datasets", "preprocessing"},
     {"model_selection"},
     {"reconstruction", "inspection"},
     {"persistence"},
@@ -117,6 +117,7 @@ def test_every_public_name_exists_and_is_documented():
         "reconstruction",
         "inspection",
         "persistence",
+        "preprocessing",
     ],
 )
 def test_public_classes_and_functions_document_their_parameters(room):

@@ -19,19 +19,24 @@ _SUBMODULES = (
     "noise",
     "operators",
     "persistence",
+    "preprocessing",
 )
 _LAZY = {
+    "AlphaCurveDisplay": "inspection",
     "DeepImagePriorReconstructor": "reconstruction",
     "DivergenceError": "training",
     "ConformalReconstructor": "reconstruction",
     "EquivariantReconstructor": "reconstruction",
     "EquivariantReconstructorCV": "reconstruction",
+    "GroupRankDisplay": "inspection",
     "GroupRankReport": "identifiability",
     "GroupRankWarning": "identifiability",
     "ModelFileError": "persistence",
     "PseudoInverseReconstructor": "reconstruction",
+    "ReconstructionDisplay": "inspection",
     "TikhonovReconstructor": "reconstruction",
     "TotalVariationReconstructor": "reconstruction",
+    "TrainingCurveDisplay": "inspection",
     "UncertaintyDisplay": "inspection",
     "check_group_rank": "identifiability",
     "check_range_invariance": "identifiability",
@@ -41,17 +46,21 @@ _LAZY = {
 }
 
 __all__ = [
+    "AlphaCurveDisplay",
     "ConformalReconstructor",
     "DeepImagePriorReconstructor",
     "DivergenceError",
     "EquivariantReconstructor",
     "EquivariantReconstructorCV",
+    "GroupRankDisplay",
     "GroupRankReport",
     "GroupRankWarning",
     "ModelFileError",
     "PseudoInverseReconstructor",
+    "ReconstructionDisplay",
     "TikhonovReconstructor",
     "TotalVariationReconstructor",
+    "TrainingCurveDisplay",
     "UncertaintyDisplay",
     "__version__",
     "check_group_rank",
@@ -69,6 +78,7 @@ __all__ = [
     "noise",
     "operators",
     "persistence",
+    "preprocessing",
     "save",
 ]
 
@@ -107,6 +117,9 @@ if TYPE_CHECKING:
     from . import (
         persistence as persistence,
     )
+    from . import (
+        preprocessing as preprocessing,
+    )
     from .identifiability import (
         GroupRankReport as GroupRankReport,
     )
@@ -118,6 +131,18 @@ if TYPE_CHECKING:
     )
     from .identifiability import (
         check_range_invariance as check_range_invariance,
+    )
+    from .inspection import (
+        AlphaCurveDisplay as AlphaCurveDisplay,
+    )
+    from .inspection import (
+        GroupRankDisplay as GroupRankDisplay,
+    )
+    from .inspection import (
+        ReconstructionDisplay as ReconstructionDisplay,
+    )
+    from .inspection import (
+        TrainingCurveDisplay as TrainingCurveDisplay,
     )
     from .inspection import (
         UncertaintyDisplay as UncertaintyDisplay,

@@ -1,6 +1,5 @@
 """UncertaintyDisplay."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
@@ -15,15 +14,6 @@ from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.operators import Inpainting
 
 TINY = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    mpl.use("Agg")
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def test_from_estimator_shows_image_error_map_and_measured_part(ct_problem):

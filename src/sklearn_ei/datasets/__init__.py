@@ -1,5 +1,17 @@
-"""Images to try things on."""
+"""Images to try things on, and files with one's own."""
 
+from ._arrays import read_numpy, read_tiff_stack, write_nifti, write_tiff
+from ._dicom import read_dicom_series, write_dicom_series
+from ._hdf5 import read_hdf5
 from ._phantoms import make_thorax_phantoms
 
-__all__ = ["make_thorax_phantoms"]
+__all__ = [
+    "make_thorax_phantoms",
+    "read_dicom_series",
+    "read_hdf5",
+    "read_numpy",
+    "read_tiff_stack",
+    "write_dicom_series",
+    "write_nifti",
+    "write_tiff",
+]

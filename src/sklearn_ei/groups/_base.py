@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from sklearn.base import BaseEstimator, clone
 
+from ..utils._html import FactsMixin, shape_text
 from ..utils._params import brief
 
 
@@ -25,7 +26,7 @@ class _Adjoint(torch.autograd.Function):
         return ctx.group._transform(grad, ctx.g), None, None
 
 
-class Group(BaseEstimator, metaclass=ABCMeta):
+class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of finite groups {T_1, …, T_|G|} that act on images.
 
     Elements are numbered 0 … ``n_elements`` − 1, 0 being the identity, and are
@@ -83,6 +84,17 @@ class Group(BaseEstimator, metaclass=ABCMeta):
 
     def __str__(self):
         return brief(self, 200)  # messages are one line
+
+    def __dir__(self):
+        # scikit-learn's asks for every attribute, and some need correct parameters.
+        return object.__dir__(self)
+
+    def _facts(self):
+        order = self.n_elements
+        yield "elements |G|", "open until the data is seen" if order is None else order
+        exact = "exact: T_g⁻¹ = T_gᵀ, and composition holds"
+        yield "action", exact if self.is_exact else "interpolated"
+        yield "images", shape_text(self._image_shape)
 
     # ------------------------------------------------------------------ shapes
     def resolve(self, image_shape: tuple[int, ...]) -> Self:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..model_selection._estimators import unwrap
+from ._drawing import magnitude, shown, without_ticks
 
 _TITLES = ("Image", "Error map", "Measured part")
 
@@ -192,8 +193,8 @@ class UncertaintyDisplay:
     def _draw_images(self, parts, imshow_kwargs):
         image, std, measured = parts
         if self.has_channels:
-            std = np.sqrt(np.square(std).sum(axis=-1))
-            image, measured = _shown(image), _shown(measured)
+            std = magnitude(std)
+            image, measured = shown(image), shown(measured)
         options = {"cmap": "gray", "vmin": image.min(), "vmax": image.max()}
         options.update(imshow_kwargs)
         self.ax_[0].imshow(image, **options)
@@ -201,12 +202,4 @@ class UncertaintyDisplay:
         self.figure_.colorbar(drawn, ax=self.ax_[1])
         self.ax_[2].imshow(measured, **options)
         for axes in self.ax_:
-            axes.set_xticks([])
-            axes.set_yticks([])
-
-
-def _shown(image):
-    """Return an image with channels as matplotlib shows it."""
-    if image.shape[-1] == 3:
-        return np.clip(image, 0, 1)
-    return np.sqrt(np.square(image).sum(axis=-1))
+            without_ticks(axes)

@@ -1,5 +1,6 @@
 """The forward operator's contract: every check once, the mathematics below it."""
 
+import math
 from abc import ABCMeta, abstractmethod
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 from ..utils._arrays import array_to_tensor, split_channels, tensor_to_array
+from ..utils._html import FactsMixin, shape_text
 from ..utils._params import brief
 from ..utils._random import make_generator
 from ..utils._validation import check_stack
@@ -21,7 +23,7 @@ _CHUNK = 64  # samples per call on the NumPy side
 _DERIVED = ("_built", "_step", "_twin", "_shapes")
 
 
-class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
+class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of linear forward operators A, from images to measurements.
 
     Tensors are ``(batch, channel, *image_shape)`` and ``(batch, channel,
@@ -144,6 +146,10 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
     def __str__(self):
         return brief(self, 200)  # messages are one line
 
+    def __dir__(self):
+        # scikit-learn's asks for every attribute, and some are long computations.
+        return object.__dir__(self)
+
     def __setattr__(self, name, value):
         # A changed parameter is a different operator: forget what was built.
         for derived in _DERIVED:
@@ -155,6 +161,19 @@ class ForwardOperator(BaseEstimator, metaclass=ABCMeta):
         for derived in _DERIVED:
             state.pop(derived, None)
         return state
+
+    def _n_measurements(self):
+        """Return m, the number of measurements of one image that are not always 0."""
+        return math.prod(self.measurement_shape) * (self._measurement_channels or 1)
+
+    def _facts(self):
+        image_shape, measurement_shape = self._known_shapes
+        yield "images", shape_text(image_shape, self._image_channels)
+        yield "measurements", shape_text(measurement_shape, self._measurement_channels)
+        if None not in (image_shape, measurement_shape):
+            n = math.prod(image_shape) * (self._image_channels or 1)
+            m = self._fixed._n_measurements()
+            yield "m / n", f"{m} / {n} = {m / n:.3g}"
 
     # ------------------------------------------------------------- the mathematics
     @abstractmethod

@@ -140,6 +140,13 @@ class BlockOperator(ForwardOperator):
             operator.resolve(image_shape=image_shape) for operator in self.operators
         ]
 
+    def _n_measurements(self):
+        shape = self.image_shape
+        return sum(
+            operator.resolve(image_shape=shape)._n_measurements()
+            for operator in self.operators
+        )
+
     def _build(self, image_shape, measurement_shape):
         return _Blocks(
             [operator.resolve(image_shape=image_shape) for operator in self.operators]

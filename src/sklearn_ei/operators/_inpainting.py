@@ -108,6 +108,9 @@ class Inpainting(ForwardOperator):
     _adjoint = _forward
     _pinv = _forward
 
+    def _n_measurements(self):
+        return int(self._constants.like(torch.empty(0)).mask.sum())
+
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: the share of pixels kept."""
         return float(self._constants.like(torch.empty(0)).mask.mean())

@@ -186,6 +186,10 @@ class MRI(ForwardOperator):
         image = self._adjoint(y, constants)
         return image if self.sensitivities is None else image / constants.power
 
+    def _n_measurements(self):
+        share = float(self._constants.like(torch.empty(0)).mask.mean())
+        return round(share * super()._n_measurements())
+
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: the sampled share times the coils' mean |S|²."""
         constants = self._constants.like(torch.empty(0))

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..metrics import psnr
 from ..operators import ForwardOperator
 from ..utils._arrays import array_to_tensor, tensor_to_array
+from ..utils._html import FactsMixin
 from ..utils._params import brief
 from ..utils._validation import (
     check_images,
@@ -21,8 +22,19 @@ from ..utils._validation import (
 )
 
 
-class OperatorEstimator(BaseEstimator):
+class OperatorEstimator(FactsMixin, BaseEstimator):
     """Base class of estimators that have a parameter ``operator``."""
+
+    def _facts(self):
+        operator = getattr(self, "operator_", self.operator)
+        yield "operator", type(operator).__name__
+        yield from operator._facts()
+        group = getattr(self, "group_", getattr(self, "group", None))
+        if group is not None:
+            yield "group", type(group).__name__
+            yield from (fact for fact in group._facts() if fact[0] != "images")
+        if hasattr(self, "alpha_"):
+            yield "α", f"{self.alpha_:.4g}"
 
     def _resolve_operator(self, Y, truth=None):
         """Return the fitted attributes that follow from the operator and a stack.

@@ -1,0 +1,207 @@
+"""DICOM series."""
+
+import numpy as np
+import pytest
+
+from sklearn_ei.datasets import read_dicom_series, write_dicom_series
+
+pydicom = pytest.importorskip("pydicom")
+
+SHAPE = (12, 6, 5)
+ORIENTATION = [1.0, 0, 0, 0, 1.0, 0]
+
+
+def write_slice(path, hounsfield, number, series="1.2.3.4", **elements):
+    """Write a CT slice as a scanner does: unsigned, with an intercept."""
+    data = pydicom.Dataset()
+    data.SOPClassUID = pydicom.uid.CTImageStorage
+    data.SOPInstanceUID = f"{series}.{number + 1}"
+    data.StudyInstanceUID, data.SeriesInstanceUID = "1.2.3", series
+    data.Modality, data.PatientName = "CT", "Test^Case"
+    data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    data.InstanceNumber = 100 - number
+    data.Rows, data.Columns = hounsfield.shape
+    data.PixelSpacing, data.SliceThickness = [0.5, 0.75], 2.0
+    data.ImageOrientationPatient = ORIENTATION
+    data.ImagePositionPatient = [-10.0, -20.0, 2.0 * number]
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 12, 11
+    data.PixelRepresentation = 0
+    data.RescaleSlope, data.RescaleIntercept = "1", "-1024"
+    data.SmallestImagePixelValue = 0
+    data.private_block(0x0009, "A VENDOR", create=True).add_new(1, "LO", "secret")
+    data.PixelData = (hounsfield + 1024).astype("<u2").tobytes()
+    for name, value in elements.items():
+        if value is None:
+            delattr(data, name)
+        else:
+            setattr(data, name, value)
+    data.file_meta = pydicom.dataset.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+    data.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture
+def hounsfield():
+    return np.random.default_rng(0).integers(-1000, 2000, SHAPE)
+
+
+@pytest.fixture
+def folder(tmp_path, hounsfield):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    for number in range(len(hounsfield)):
+        # Names, numbers and positions are in different orders.
+        name = f"{(7 * number) % 12}.dcm"
+        write_slice(folder / name, hounsfield[number], number)
+    return folder
+
+
+def test_slices_come_in_the_order_of_their_position(folder, hounsfield):
+    scan = read_dicom_series(folder)
+    np.testing.assert_array_equal(scan.images, hounsfield)
+    assert scan.images.dtype == np.float32
+    np.testing.assert_allclose(scan.slice_positions, 2.0 * np.arange(12))
+    assert scan.pixel_spacing == (0.5, 0.75)
+    assert scan.modality == "CT"
+    assert scan.filenames[1].endswith("7.dcm")
+    # The first pixel, and the last one, in mm right, anterior, superior.
+    np.testing.assert_allclose(scan.affine @ [0, 0, 0, 1], [10, 20, 0, 1])
+    np.testing.assert_allclose(
+        scan.affine @ [4, 5, 11, 1], [10 - 4 * 0.75, 20 - 5 * 0.5, 22, 1]
+    )
+
+
+def test_attenuation(folder, hounsfield):
+    images = read_dicom_series(folder, units="attenuation", mu_water=0.2).images
+    expected = np.maximum(0.2 * (1 + hounsfield / 1000), 0)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    assert images.dtype == np.float32
+
+
+def test_one_of_several_series_and_files_without_an_ending(folder, hounsfield):
+    for path in list(folder.iterdir()):
+        path.rename(path.with_suffix(""))
+    np.testing.assert_array_equal(read_dicom_series(folder).images, hounsfield)
+    write_slice(folder / "other", hounsfield[0], 0, series="1.2.3.5")
+    with pytest.raises(ValueError, match=r"2 series: 1\.2\.3\.4, .*\.5, .* one of"):
+        read_dicom_series(folder)
+    assert len(read_dicom_series(folder, series="1.2.3.5").images) == 1
+    with pytest.raises(ValueError, match=r"Got series='1\.9'"):
+        read_dicom_series(folder, series="1.9")
+
+
+def test_without_positions_the_instance_number_counts(tmp_path, hounsfield):
+    for number in range(3):
+        write_slice(
+            tmp_path / f"{number}.dcm",
+            hounsfield[number],
+            number,
+            ImagePositionPatient=None,
+            PixelSpacing=None,
+        )
+    scan = read_dicom_series(tmp_path)
+    np.testing.assert_array_equal(scan.images, hounsfield[[2, 1, 0]])
+    assert scan.affine is None
+    assert scan.pixel_spacing is None
+
+
+@pytest.mark.parametrize("units", ["hu", "attenuation"])
+def test_written_series_are_derived_images(folder, tmp_path, hounsfield, units):
+    scan = read_dicom_series(folder, units=units)
+    out = tmp_path / "out"
+    names = write_dicom_series(scan.images, folder, out, units=units)
+    assert [str(path) for path in sorted(out.iterdir())] == names
+    again = read_dicom_series(out)
+    np.testing.assert_array_equal(again.images, np.maximum(hounsfield, -1000))
+    np.testing.assert_allclose(again.affine, scan.affine)
+    headers = [pydicom.dcmread(name) for name in names]
+    sources = [pydicom.dcmread(name) for name in scan.filenames]
+    assert len({h.SOPInstanceUID for h in (*headers, *sources)}) == 24
+    assert {h.SeriesInstanceUID for h in headers}.isdisjoint({"1.2.3.4"})
+    for header, source in zip(headers, sources, strict=True):
+        assert header.ImageType == ["DERIVED", "SECONDARY", "AXIAL"]
+        assert header.file_meta.MediaStorageSOPInstanceUID == header.SOPInstanceUID
+        reference = header.SourceImageSequence[0].ReferencedSOPInstanceUID
+        assert reference == source.SOPInstanceUID
+        assert header.StudyInstanceUID == "1.2.3"
+        assert header.SeriesDescription == "sklearn_ei reconstruction"
+        assert "SmallestImagePixelValue" not in header
+        assert "secret" not in str(header)
+
+
+def test_other_modalities_keep_small_values(tmp_path):
+    folder = tmp_path / "mr"
+    folder.mkdir()
+    write_slice(folder / "a.dcm", np.zeros((4, 4)), 0, Modality="MR")
+    images = np.random.default_rng(0).normal(size=(1, 4, 4)).astype(np.float32)
+    write_dicom_series(images, folder, tmp_path / "out")
+    found = read_dicom_series(tmp_path / "out").images
+    np.testing.assert_allclose(found, images, atol=1e-4)
+    with pytest.raises(ValueError, match="modality 'MR', but expected 'CT'"):
+        read_dicom_series(folder, units="attenuation")
+
+
+def test_files_that_are_refused(folder, tmp_path, hounsfield):
+    for name, content in (
+        ("text.dcm", b"no DICOM"),
+        ("half.dcm", (folder / "1.dcm").read_bytes()[:-30]),
+    ):
+        (folder / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name}' *, which cannot be read"):
+            read_dicom_series(folder)
+        (folder / name).unlink()
+    for elements, name in (
+        ({"Rows": 5, "Columns": 6}, "Rows"),
+        ({"PixelSpacing": [0.5, 0.5]}, "PixelSpacing"),
+        ({"ImageOrientationPatient": [0, 1.0, 0, 1.0, 0, 0]}, "ImageOrientation"),
+    ):
+        write_slice(folder / "zz.dcm", hounsfield[0], 50, **elements)
+        with pytest.raises(ValueError, match=rf"zz\.dcm' with {name}"):
+            read_dicom_series(folder)
+    (folder / "zz.dcm").unlink()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="0 series, but expected a folder of DICOM"):
+        read_dicom_series(tmp_path / "empty")
+    with pytest.raises(FileNotFoundError, match="existing folder"):
+        read_dicom_series(tmp_path / "none")
+    with pytest.raises(ValueError, match="'hu', 'attenuation'"):
+        read_dicom_series(folder, units="mm")
+    with pytest.raises(ValueError, match="mu_water"):
+        read_dicom_series(folder, mu_water=0)
+
+
+def test_images_that_are_not_written(folder, tmp_path, hounsfield):
+    out = tmp_path / "out"
+    for images, message in (
+        (hounsfield[:3], r"of shape \(3, 6, 5\), but expected \(12, 6, 5\)"),
+        (hounsfield * 100.0, "expected Hounsfield units from -32767"),
+        (hounsfield * np.nan, "NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            write_dicom_series(images, folder, out)
+    with pytest.raises(ValueError, match="1 to 64 characters"):
+        write_dicom_series(hounsfield, folder, out, description="x" * 65)
+    assert not out.exists()
+    with pytest.raises(FileExistsError, match="expected an empty folder"):
+        write_dicom_series(hounsfield, folder, folder)
+
+
+def test_headers_that_lack_something(tmp_path):
+    folder, out = tmp_path / "scan", tmp_path / "out"
+    folder.mkdir()
+    values = np.arange(20).reshape(4, 5)
+    write_slice(folder / "a.dcm", values, 0, SeriesInstanceUID=None)
+    scan = read_dicom_series(folder)
+    np.testing.assert_array_equal(scan.images, [values])
+    assert scan.series == ""
+    write_dicom_series(scan.images, folder, out)
+    np.testing.assert_array_equal(read_dicom_series(out).images, [values])
+    data = pydicom.dcmread(folder / "a.dcm")
+    del data.SOPInstanceUID
+    data.save_as(folder / "a.dcm")
+    with pytest.raises(ValueError, match="expected a little-endian DICOM image"):
+        write_dicom_series(scan.images, folder, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,124 @@
+"""From counts to attenuation."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_ei import PseudoInverseReconstructor
+from sklearn_ei.preprocessing import (
+    MeasurementScaler,
+    TransmissionToAttenuation,
+    transmission_to_attenuation,
+)
+
+
+@pytest.fixture
+def scan(ct_problem):
+    """Counts of a scan, its fields as frames, and its line integrals."""
+    _, _, Y = ct_problem
+    rng = np.random.default_rng(0)
+    n_bins = Y.shape[-1]
+    dark = 100 + rng.random((5, 1, n_bins))
+    flat = 10000 + 1000 * rng.random((7, 1, n_bins))
+    beam = flat.mean(axis=0) - dark.mean(axis=0)
+    return dark.mean(axis=0) + beam * np.exp(-Y), dark, flat
+
+
+# Every value of the checks below the floor would warn; the warning has its own test.
+@pytest.mark.filterwarnings("ignore:Got .* with a transmission below:RuntimeWarning")
+@parametrize_with_checks([TransmissionToAttenuation(), MeasurementScaler()])
+def test_scikit_learn_s_manners(estimator, check):
+    check(estimator)
+
+
+def test_line_integrals_come_back_and_so_do_counts(ct_problem, scan):
+    _, _, Y = ct_problem
+    counts, dark, flat = scan
+    step = TransmissionToAttenuation(dark, flat).fit(counts)
+    attenuation = step.transform(counts)
+    assert attenuation.dtype == np.float32
+    np.testing.assert_allclose(attenuation, Y, atol=1e-4)
+    np.testing.assert_allclose(step.inverse_transform(attenuation), counts, rtol=1e-4)
+    # Frames, their mean, and one field a view are the same.
+    for fields in (
+        (dark.mean(axis=(0, 1)), flat.mean(axis=(0, 1))),
+        tuple(np.repeat(f.mean(axis=0), Y.shape[1], axis=0) for f in (dark, flat)),
+    ):
+        other = TransmissionToAttenuation(*fields).fit_transform(counts)
+        np.testing.assert_allclose(other, attenuation, atol=1e-6)
+    function = transmission_to_attenuation(counts, dark.mean(0), flat.mean(0))
+    np.testing.assert_array_equal(function, attenuation)
+
+
+def test_fields_of_every_sample():
+    rng = np.random.default_rng(0)
+    attenuation = rng.random((3, 4, 5))
+    flat = 1000 + 100 * rng.random((3, 1, 5))
+    dark = rng.random((3, 1, 5))
+    counts = dark + (flat - dark) * np.exp(-attenuation)
+    found = transmission_to_attenuation(counts, dark, flat)
+    np.testing.assert_allclose(found, attenuation, atol=1e-5)
+
+
+def test_integers_and_what_no_photon_reached():
+    counts = np.array([[[1000, 10], [5, 0]]], dtype=np.uint16)
+    step = TransmissionToAttenuation(10, 1010, min_transmission=1e-3).fit(counts)
+    with pytest.warns(RuntimeWarning, match=r"Got 3 of 4 values \(75\.00%\).*0\.001"):
+        attenuation = step.transform(counts)
+    np.testing.assert_allclose(
+        attenuation[0], [[-np.log(0.99), -np.log(1e-3)], [-np.log(1e-3)] * 2], rtol=1e-5
+    )
+    # More than the flat field is kept, as a negative attenuation.
+    bright = np.full((1, 2, 2), 2010.0)
+    np.testing.assert_allclose(step.transform(bright), -np.log(2), rtol=1e-6)
+
+
+def test_it_works_as_a_step_before_a_reconstructor(ct_problem, scan):
+    operator, _, Y = ct_problem
+    counts, dark, flat = scan
+    pipeline = make_pipeline(
+        TransmissionToAttenuation(dark, flat),
+        MeasurementScaler(),
+        PseudoInverseReconstructor(operator),
+    )
+    images = clone(pipeline).fit(counts).predict(counts)
+    scaler = MeasurementScaler().fit(Y)
+    expected = operator.reconstruct(Y) / scaler.scale_
+    np.testing.assert_allclose(images, expected, atol=1e-3 * expected.max())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"dark": 1.0}, "flat not above dark in 1 of 1"),
+        ({"flat": [1, 0, 1, 1]}, "flat not above dark in 1 of 4"),
+        ({"flat": np.ones(3)}, r"flat of shape \(3,\), .*broadcasts to \(5, 4\)"),
+        ({"flat": np.ones((3, 4))}, r"Frames are .* flat\[:, np\.newaxis\]"),
+        ({"flat": np.ones((2, 1, 3))}, "broadcasts"),
+        ({"dark": np.nan}, "Got dark=nan"),
+        ({"dark": "none"}, "Got dark='none'"),
+        ({"dark": None}, "Got dark=None"),
+        ({"dark": [[1, 2], [3]]}, "Got dark="),
+        ({"min_transmission": 0}, "min_transmission"),
+        ({"min_transmission": 1.0}, "min_transmission"),
+    ],
+)
+def test_bad_parameters_are_refused_and_set_nothing(parameters, message):
+    step = TransmissionToAttenuation(**parameters)
+    with pytest.raises(ValueError, match=message):
+        step.fit(np.full((2, 5, 4), 0.5))
+    assert not [name for name in vars(step) if name.endswith("_")]
+
+
+def test_bad_measurements_are_refused():
+    step = TransmissionToAttenuation().fit(np.full((2, 5, 4), 0.5))
+    with pytest.raises(ValueError, match=r"measurements of shape \(4, 5\)"):
+        step.transform(np.full((2, 4, 5), 0.5))
+    with pytest.raises(ValueError, match="sample 1"):
+        step.transform(np.array([np.ones((5, 4)), np.full((5, 4), np.nan)]))
+    with pytest.raises(ValueError, match="intensities has shape"):
+        transmission_to_attenuation([1.0])
+    with pytest.raises(ValueError, match="broadcasts"):
+        transmission_to_attenuation(np.ones((2, 3)), flat=np.ones((2, 2, 3)))
