@@ -2,13 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+DOC_STAMP := $(VENV)/.installed-doc
 
-.PHONY: demo test test-slow bench lint clean
+.PHONY: demo test test-slow bench lint doc clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
 	touch $(STAMP)
+
+$(DOC_STAMP): $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[doc]"
+	touch $(DOC_STAMP)
 
 demo: $(STAMP)  ## train on made phantoms, print a table, write demo.png
 	$(VENV)/bin/python -m sklearn_ei.demo $(ARGS)
@@ -26,6 +31,11 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/codespell
+	$(VENV)/bin/mypy
+
+doc: $(DOC_STAMP)  ## the site, docs/_build/html/index.html; examples that changed are run
+	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(VENV)/bin/python tools/check_site.py docs/_build/html
 
 clean:
-	rm -rf $(VENV) dist
+	rm -rf $(VENV) dist docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst

@@ -5,14 +5,9 @@ An instrument measures y = A x. Its null space, the part of x that y does not
 contain, can be learned from measurements alone only if the group of
 transformations moves it. ``check_group_rank`` tells before training whether it
 can; it never promises that it will.
-
-Run from the root of the repository::
-
-    python examples/plot_2_can_my_group_help.py figure.png
 """
 
-import sys
-
+import matplotlib.pyplot as plt
 import numpy as np
 
 from sklearn_ei import EquivariantReconstructor, check_group_rank
@@ -97,21 +92,18 @@ for name, images in reconstructions.items():
     print(f"{name:<16}{measured:<16.4f}{hidden:<14.4f}{verdicts.get(name, '-')}")
 
 # %%
-# All three explain the measurements. Only one of them knows the gap, and the
-# check said which ones could not.
+# All three explain the measurements. Only one of them knows the gap (grey), and
+# the check said which ones could not.
 
-if len(sys.argv) > 1:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 4, figsize=(12, 2.6), sharey=True)
-    middle = np.argsort(np.abs(test[:, ~kept]).mean(1))[::-1][:4]
-    for axis, k in zip(axes, middle, strict=True):
-        axis.plot(test[k], color="0.7", linewidth=4, label="truth")
-        for name, images in reconstructions.items():
-            axis.plot(images[k], label=name)
-        axis.axvspan(*position[~kept][[0, -1]], color="0.95")
-    axes[0].legend(fontsize="small")
-    figure.savefig(sys.argv[1], bbox_inches="tight")
+figure, axes = plt.subplots(1, 4, figsize=(12, 2.6), sharey=True)
+hidden_most = np.argsort(np.abs(test[:, ~kept]).mean(1))[::-1][:4]
+styles = {"no group": "-", "mirror images": "--", "shifts": "-"}
+for axis, k in zip(axes, hidden_most, strict=True):
+    axis.plot(test[k], color="0.7", linewidth=4, label="truth")
+    for name, images in reconstructions.items():
+        axis.plot(images[k], styles[name], label=name)
+    axis.axvspan(*position[~kept][[0, -1]], color="0.95", zorder=0)
+    axis.set(xlabel="position")
+axes[0].legend(fontsize="small")
+figure.tight_layout()
+plt.show()

@@ -1,19 +1,34 @@
-"""Every Python block of the README and the guide runs."""
+"""The README and the site: code runs, links lead somewhere, every name is there."""
 
+import ast
+import importlib
+import inspect
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+import sklearn_ei
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md")),
+    *sorted(DOCS.glob("*.md")),
+]
+ROOMS = [n for n in sklearn_ei.__all__ if inspect.ismodule(getattr(sklearn_ei, n))]
+
+
+def read(path):
+    if not path.exists():
+        pytest.skip("the documentation is not beside the tests")
+    return path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_blocks_run_in_order(page):
-    if not page.exists():
-        pytest.skip("the documentation is not beside the tests")
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", read(page), re.DOTALL)
     if not blocks:
         pytest.skip("no Python on this page")
     # The largest of the examples is made smaller; the code is otherwise as shown.
@@ -23,10 +38,128 @@ def test_code_blocks_run_in_order(page):
     exec(compile(code.replace("max_epochs=10", "max_epochs=1"), page.name, "exec"), {})
 
 
+def anchors_of(page):
+    """Return the anchors of a page's headings, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ (.*)$", read(page), re.MULTILINE)
+    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.strip().replace(" ", "-") for heading in words}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page):
-    if not page.exists():
-        pytest.skip("the documentation is not beside the tests")
-    for target in re.findall(r"\]\(([^)#]+?)\)", page.read_text("utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+def test_links_and_images_lead_somewhere(page):
+    text = read(page)
+    targets = re.findall(r"\]\(([^)]+?)\)", text)
+    targets += re.findall(r"(?:\{image\} |^:target: )(\S+)", text, re.MULTILINE)
+    for target in targets:
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        if path.startswith("auto_examples/"):  # made from examples/ by the build
+            made = re.search(r"plot_\d+_\w+?(?=\.|_\d{3}\.)", path)
+            file = ROOT / "examples" / (f"{made[0]}.py" if made else "README.rst")
+        assert file.exists(), target
+        assert not anchor or anchor in anchors_of(file), target
+
+
+def test_every_page_is_in_a_table_of_contents():
+    listed = set()
+    for page in DOCS.glob("*.md"):
+        for block in re.findall(r"```\{toctree\}\n(.*?)```", read(page), re.DOTALL):
+            lines = {n for n in block.split("\n") if n and not n.startswith(":")}
+            listed |= {re.sub(r".*<(.*)>", r"\1", line) for line in lines}
+    pages = {p.stem for p in (*DOCS.glob("*.md"), *DOCS.glob("*.rst"))}
+    assert pages - {"index", "sg_execution_times"} <= listed
+
+
+def reference():
+    """Return the full names that docs/api.rst lists."""
+    module, names = "", set()
+    for line in read(DOCS / "api.rst").splitlines():
+        if line.startswith(".. currentmodule::"):
+            module = line.split()[-1]
+        elif re.fullmatch(r"   [\w.]+", line):
+            names.add(f"{module}.{line.strip()}")
+    return names
+
+
+def public_names():
+    """Return {full name: object} of all that users can import."""
+    names = {
+        f"sklearn_ei.{n}": getattr(sklearn_ei, n)
+        for n in sklearn_ei.__all__
+        if n not in ROOMS and n != "__version__"
+    }
+    for room in ROOMS:
+        module = importlib.import_module(f"sklearn_ei.{room}")
+        for name in module.__all__:
+            value = getattr(module, name)
+            if value not in names.values():  # else it has a shorter name
+                names[f"sklearn_ei.{room}.{name}"] = value
+    return names
+
+
+def test_the_reference_has_every_public_name_and_no_other():
+    listed, public = reference(), public_names()
+    assert listed == set(public)
+    assert all(value.__doc__ for value in public.values())
+
+
+# What numpydoc finds in a docstring and this project does not ask for: sections that
+# would say nothing (See Also, Examples, extended summaries of methods), names of
+# returned values, and parameters that a sentence describes together.
+UNASKED = {
+    *("SA01", "EX01", "ES01", "RT01", "RT02", "RT03", "RT04"),
+    *("PR01", "PR04", "PR08", "SS02", "SS05"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(public_names()))
+def test_docstrings_are_numpydoc(name):
+    validate = pytest.importorskip("numpydoc.validate").validate
+    value, checked = public_names()[name], [name]
+    if inspect.isclass(value):
+        checked += [
+            f"{name}.{method}"
+            for method, function in inspect.getmembers(value, callable)
+            if not method.startswith("_")
+            and getattr(inspect.unwrap(function), "__module__", "").startswith(
+                "sklearn_ei"
+            )
+        ]
+    for one in checked:
+        errors = validate(one)["errors"]
+        assert not [e for e in errors if e[0] not in UNASKED], one
+
+
+def test_the_table_of_groups_is_what_the_benchmark_found():
+    rows = json.loads(read(ROOT / "benchmarks/results/which_group.json"))["rows"]
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in read(DOCS / "which_group.md").splitlines()
+        if line.startswith("|")
+    ]
+    header, shown = table[0], {row[0]: row[1:] for row in table[2:]}
+    for instrument, answers in rows.items():
+        assert list(answers) == header[1:]
+        for cell, answer in zip(shown[instrument], answers.values(), strict=True):
+            word, _, share = cell.partition(", ")
+            assert answer["verdict"].lower().startswith(word)
+            if word == "fail":
+                seen = answer["rank_interval"][1] / answer["n"]
+                assert share == f"{int(100 * seen)} %"
+
+
+def test_examples_are_numbered_questions():
+    examples = sorted((ROOT / "examples").glob("plot_*.py"))
+    if not examples:
+        pytest.skip("the examples are not beside the tests")
+    numbers = sorted(int(path.stem.split("_")[1]) for path in examples)
+    assert numbers == list(range(1, len(examples) + 1))
+    for path in examples:
+        title, line, blank, *text = ast.get_docstring(
+            ast.parse(path.read_text("utf-8"))
+        ).split("\n")
+        assert line == "=" * len(title)
+        assert not blank
+        assert text

@@ -78,6 +78,22 @@ print('odl' in sys.modules, before == np.get_printoptions())
     assert run_python(code) == "True True"
 
 
+def test_type_checkers_see_every_name_and_that_there_are_types():
+    # Names that are imported when they are used are invisible to type checkers; a
+    # block that never runs shows them.
+    tree = ast.parse((SOURCE / "__init__.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    shown = {
+        (node.module, alias.name)
+        for node in ast.walk(block)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    rooms = {(None, room) for room in sklearn_ei._SUBMODULES}
+    assert shown == rooms | {(room, n) for n, room in sklearn_ei._LAZY.items()}
+    assert (SOURCE / "py.typed").exists()
+
+
 def test_every_public_name_exists_and_is_documented():
     for name in sklearn_ei.__all__:
         value = getattr(sklearn_ei, name)

@@ -1,6 +1,7 @@
 """Learn to reconstruct images from measurements alone, in scikit-learn's idiom."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
 
@@ -80,6 +81,108 @@ __all__ = [
     "preprocessing",
     "save",
 ]
+
+# Type checkers and editors do not run __getattr__.
+if TYPE_CHECKING:
+    from . import (
+        datasets as datasets,
+    )
+    from . import (
+        groups as groups,
+    )
+    from . import (
+        identifiability as identifiability,
+    )
+    from . import (
+        inspection as inspection,
+    )
+    from . import (
+        losses as losses,
+    )
+    from . import (
+        metrics as metrics,
+    )
+    from . import (
+        model_selection as model_selection,
+    )
+    from . import (
+        networks as networks,
+    )
+    from . import (
+        noise as noise,
+    )
+    from . import (
+        operators as operators,
+    )
+    from . import (
+        persistence as persistence,
+    )
+    from . import (
+        preprocessing as preprocessing,
+    )
+    from .identifiability import (
+        GroupRankReport as GroupRankReport,
+    )
+    from .identifiability import (
+        GroupRankWarning as GroupRankWarning,
+    )
+    from .identifiability import (
+        check_group_rank as check_group_rank,
+    )
+    from .identifiability import (
+        check_range_invariance as check_range_invariance,
+    )
+    from .inspection import (
+        AlphaCurveDisplay as AlphaCurveDisplay,
+    )
+    from .inspection import (
+        GroupRankDisplay as GroupRankDisplay,
+    )
+    from .inspection import (
+        ReconstructionDisplay as ReconstructionDisplay,
+    )
+    from .inspection import (
+        TrainingCurveDisplay as TrainingCurveDisplay,
+    )
+    from .inspection import (
+        UncertaintyDisplay as UncertaintyDisplay,
+    )
+    from .persistence import (
+        ModelFileError as ModelFileError,
+    )
+    from .persistence import (
+        export_onnx as export_onnx,
+    )
+    from .persistence import (
+        load as load,
+    )
+    from .persistence import (
+        save as save,
+    )
+    from .reconstruction import (
+        ConformalReconstructor as ConformalReconstructor,
+    )
+    from .reconstruction import (
+        DeepImagePriorReconstructor as DeepImagePriorReconstructor,
+    )
+    from .reconstruction import (
+        EquivariantReconstructor as EquivariantReconstructor,
+    )
+    from .reconstruction import (
+        EquivariantReconstructorCV as EquivariantReconstructorCV,
+    )
+    from .reconstruction import (
+        PseudoInverseReconstructor as PseudoInverseReconstructor,
+    )
+    from .reconstruction import (
+        TikhonovReconstructor as TikhonovReconstructor,
+    )
+    from .reconstruction import (
+        TotalVariationReconstructor as TotalVariationReconstructor,
+    )
+    from .training import (
+        DivergenceError as DivergenceError,
+    )
 
 
 def __getattr__(name):

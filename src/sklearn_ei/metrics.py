@@ -1,11 +1,14 @@
 """Quality of reconstructions against ground truth."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_scalar
 
 from .utils._validation import check_stack
+
+__all__ = ["psnr", "ssim"]
 
 _WINDOW = 7  # scikit-image's default
 
@@ -39,7 +42,7 @@ def _check_pair(x_true, x_pred):
     return x_true, x_pred
 
 
-def psnr(x_true, x_pred, *, per_image=False):
+def psnr(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     """Peak signal-to-noise ratio in dB.
 
     Parameters
@@ -83,7 +86,7 @@ def psnr(x_true, x_pred, *, per_image=False):
     return scores if per_image else float(scores.mean())
 
 
-def psnr_of_pixels(x_true, x_pred, *, per_image=False):
+def psnr_of_pixels(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     """Peak signal-to-noise ratio in dB, as the paper has it for colour images.
 
     The error of a pixel is summed over its channels instead of averaged, so that
@@ -127,7 +130,13 @@ def psnr_of_pixels(x_true, x_pred, *, per_image=False):
     return scores if per_image else float(scores.mean())
 
 
-def ssim(x_true, x_pred, *, channel_axis=None, per_image=False):
+def ssim(
+    x_true: Any,
+    x_pred: Any,
+    *,
+    channel_axis: int | None = None,
+    per_image: bool = False,
+) -> Any:
     """Structural similarity, by scikit-image with its default window.
 
     Parameters

@@ -1,5 +1,7 @@
 """Made images with known truth."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -9,7 +11,12 @@ from ..utils._params import check_shape
 _AIR, _LUNG, _FAT, _MUSCLE, _BLOOD, _BONE = 0.0, 0.055, 0.18, 0.20, 0.21, 0.38
 
 
-def make_thorax_phantoms(n_samples=100, image_shape=(128, 128), *, random_state=None):
+def make_thorax_phantoms(
+    n_samples: int = 100,
+    image_shape: tuple[int, int] = (128, 128),
+    *,
+    random_state: Any = None,
+) -> np.ndarray:
     """Draw slices through made-up chests: body, lungs, heart, spine, ribs, vessels.
 
     Every slice has its own anatomy, pose and texture, and a nodule in one lung

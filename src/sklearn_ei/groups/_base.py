@@ -1,6 +1,7 @@
 """The contract of symmetry groups, and what every one of them shares."""
 
 from abc import ABCMeta, abstractmethod
+from typing import Self
 
 import torch
 from sklearn.base import BaseEstimator, clone
@@ -96,7 +97,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         yield "images", shape_text(self._image_shape)
 
     # ------------------------------------------------------------------ shapes
-    def resolve(self, image_shape):
+    def resolve(self, image_shape: tuple[int, ...]) -> Self:
         """Return a copy that acts on images of one shape.
 
         Parameters
@@ -129,7 +130,9 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         return self
 
     # ---------------------------------------------------------------- elements
-    def sample(self, generator, size, n_transforms=1):
+    def sample(
+        self, generator: torch.Generator, size: int, n_transforms: int = 1
+    ) -> torch.Tensor:
         """Draw elements other than the identity, for each of ``size`` samples.
 
         Parameters
@@ -230,7 +233,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """T_gᵀ x with one element per sample."""
         return _Adjoint.apply(x, self, g)
 
-    def transform(self, x, g):
+    def transform(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_g x.
 
         Parameters
@@ -247,7 +250,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         group = self._resolved(x)
         return group._transform(x, group._checked(x, g))
 
-    def inverse_transform(self, x, g):
+    def inverse_transform(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_g⁻¹ x.
 
         For interpolated actions, the interpolated action of the inverse, which
@@ -267,7 +270,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         group = self._resolved(x)
         return group._inverse_transform(x, group._checked(x, g))
 
-    def adjoint(self, x, g):
+    def adjoint(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_gᵀ x, with the Euclidean transpose of :meth:`transform`.
 
         For interpolated actions this is not the action of the inverse. The

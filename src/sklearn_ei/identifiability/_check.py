@@ -1,11 +1,14 @@
 """The public functions: what a group can teach about an instrument."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
+from ..groups import Group
+from ..operators import ForwardOperator
 from ..utils._params import check_option, check_real
 from ..utils._random import draw_seed, make_generator
 from ._bounds import count_orbits, is_cyclic, rank_bound
@@ -16,7 +19,11 @@ from ._fourier import fourier_spectrum, other_factors
 from ._gram import gram_spectrum
 from ._innovation import innovation
 from ._lanczos import lanczos_spectrum
-from ._range_invariance import commuting_generators, range_invariance
+from ._range_invariance import (
+    RangeInvarianceReport,
+    commuting_generators,
+    range_invariance,
+)
 from ._report import GroupRankReport
 from ._system import System
 from ._verdict import judge
@@ -27,16 +34,16 @@ _SMALL = 4096  # up to this size the rank is computed even if the answer is know
 
 
 def check_group_rank(
-    operator,
-    group,
+    operator: ForwardOperator,
+    group: Group,
     *,
-    image_shape=None,
-    tol=1e-3,
-    method="auto",
-    max_seconds=None,
-    random_state=None,
-    verbose=0,
-):
+    image_shape: tuple[int, ...] | None = None,
+    tol: float = 1e-3,
+    method: str = "auto",
+    max_seconds: float | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> GroupRankReport:
     """Tell whether a group can help to learn the null space of an operator.
 
     Equivariant imaging can learn what A does not measure only if the stacked
@@ -138,15 +145,15 @@ def check_group_rank(
 
 
 def check_range_invariance(
-    operator,
-    group,
+    operator: ForwardOperator,
+    group: Group,
     *,
-    image_shape=None,
-    n_iterations=400,
-    tol=1e-5,
-    max_seconds=None,
-    random_state=None,
-):
+    image_shape: tuple[int, ...] | None = None,
+    n_iterations: int = 400,
+    tol: float = 1e-5,
+    max_seconds: float | None = None,
+    random_state: Any = None,
+) -> RangeInvarianceReport:
     """Tell whether the range of Aᵀ is invariant under a group (Corollary 1).
 
     If it is, the null space of A is as well, and equivariance cannot teach

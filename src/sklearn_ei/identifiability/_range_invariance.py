@@ -15,7 +15,7 @@ INVARIANT = 1e-5
 
 @dataclass
 class RangeInvarianceReport:
-    """What :func:`check_range_invariance` found out.
+    """What :func:`~sklearn_ei.check_range_invariance` found out.
 
     Attributes
     ----------

@@ -76,10 +76,12 @@ class GroupRankDisplay:
         ----------
         estimator : estimator
             Fitted, with ``operator_`` and ``group_``.
-        max_seconds, random_state, **check_kwargs
-            Passed to :func:`~sklearn_ei.check_group_rank`.
+        max_seconds, random_state
+            As for :func:`~sklearn_ei.check_group_rank`.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+        **check_kwargs
+            Passed to :func:`~sklearn_ei.check_group_rank`.
 
         Returns
         -------

@@ -11,7 +11,7 @@ class DataTerm(nn.Module, metaclass=ABCMeta):
     A subclass has a ``name``, under which its mean appears in ``history_``.
     """
 
-    name = None
+    name: str | None = None
 
     #: Passes through f that the term takes, that of f(y_in) included.
     n_passes = 1

@@ -1,6 +1,7 @@
 """A score from measurements that f was not shown."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +21,16 @@ _CGLS_STEPS = 15
 
 @torch.no_grad()
 def held_out_score(
-    estimator,
-    Y,
-    y=None,
+    estimator: Any,
+    Y: Any,
+    y: Any = None,
     *,
-    fraction=0.1,
-    n_splits=4,
-    axis="auto",
-    round_trip="auto",
-    random_state=0,
-):
+    fraction: float = 0.1,
+    n_splits: int = 4,
+    axis: int | str | None = "auto",
+    round_trip: bool | str = "auto",
+    random_state: int = 0,
+) -> float:
     """Minus the relative error in predicting measurements kept from f.
 
     Parameters
@@ -48,8 +49,9 @@ def held_out_score(
     axis : int, None or "auto", default="auto"
         Axis of the measurements, without samples and channels, along which whole
         slices are held out: 0 for the views of a sinogram. None: single entries.
-        ``"auto"`` holds out views of tomography, lines of :class:`MRI` (the
-        fully sampled ones in the middle excepted), and single entries elsewhere.
+        ``"auto"`` holds out views of tomography, lines of
+        :class:`~sklearn_ei.operators.MRI` (the fully sampled ones in the middle
+        excepted), and single entries elsewhere.
     round_trip : bool or "auto", default="auto"
         Whether to compare not the image x₁ = f_M(M y) itself but T_g⁻¹ f(A T_g x₁)
         with a random g. ``"auto"``: if there is a group.

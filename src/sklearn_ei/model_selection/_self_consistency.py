@@ -1,5 +1,7 @@
 """Scores from what f says about its own images."""
 
+from typing import Any
+
 import torch
 
 from ..utils._random import draw_seed, make_generator
@@ -39,8 +41,14 @@ def _passes(estimator, Y, n_transforms, random_state):
 
 @torch.no_grad()
 def round_trip_score(
-    estimator, Y, y=None, *, n_transforms=4, only_unseen=True, random_state=0
-):
+    estimator: Any,
+    Y: Any,
+    y: Any = None,
+    *,
+    n_transforms: int = 4,
+    only_unseen: bool = True,
+    random_state: int = 0,
+) -> float:
     """Minus the relative error after measuring a transformed image again.
 
     Parameters
@@ -101,7 +109,14 @@ def round_trip_score(
 
 
 @torch.no_grad()
-def equivariance_score(estimator, Y, y=None, *, n_transforms=4, random_state=0):
+def equivariance_score(
+    estimator: Any,
+    Y: Any,
+    y: Any = None,
+    *,
+    n_transforms: int = 4,
+    random_state: int = 0,
+) -> float:
     """Minus the relative equivariance error of f∘A, a diagnosis of training.
 
     .. warning::

@@ -1,5 +1,7 @@
 """Scores against ground truth, as callables for ``scoring=``."""
 
+from typing import Any
+
 import numpy as np
 
 from ..metrics import psnr, ssim
@@ -18,7 +20,7 @@ def _images_and_truth(estimator, Y, y, name):
     return images, check_images(y, len(images), images.shape[1:], name)
 
 
-def psnr_score(estimator, Y, y=None):
+def psnr_score(estimator: Any, Y: Any, y: Any = None) -> float:
     """Peak signal-to-noise ratio in dB of an estimator's images.
 
     Parameters
@@ -45,7 +47,7 @@ def psnr_score(estimator, Y, y=None):
     return psnr(truth, images)
 
 
-def ssim_score(estimator, Y, y=None):
+def ssim_score(estimator: Any, Y: Any, y: Any = None) -> float:
     """Structural similarity of an estimator's 2-D images.
 
     Parameters
@@ -72,7 +74,7 @@ def ssim_score(estimator, Y, y=None):
     return ssim(truth, images, channel_axis=-1 if images.ndim == 4 else None)
 
 
-def neg_nmse_score(estimator, Y, y=None):
+def neg_nmse_score(estimator: Any, Y: Any, y: Any = None) -> float:
     """Minus the normalised mean squared error of an estimator's images.
 
     Parameters
@@ -101,7 +103,7 @@ def neg_nmse_score(estimator, Y, y=None):
     return -float(np.square(images - truth).sum() / norm) if norm > 0 else 0.0
 
 
-def neg_measurement_error_score(estimator, Y, y=None):
+def neg_measurement_error_score(estimator: Any, Y: Any, y: Any = None) -> float:
     """Minus the relative measurement error, how well images explain the data.
 
     .. warning::

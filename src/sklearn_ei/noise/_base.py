@@ -2,6 +2,7 @@
 
 from abc import ABCMeta, abstractmethod
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
     Parameters are in the units of the measurements, and may be ``"auto"`` until
     :meth:`resolve` has estimated them. The methods that follow it need numbers.
 
-    A subclass supplies :meth:`_draw` and :meth:`recorrupt`, and has the parameters
+    A subclass supplies ``_draw`` and :meth:`recorrupt`, and has the parameters
     ``sigma`` or ``gain``, or both: the variance is σ² + gain · A x.
     """
 
@@ -89,7 +90,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
             return clone(self)
         return self._with(**estimate_levels(operator, y, **self._given))
 
-    def scaled(self, factor):
+    def scaled(self, factor: float) -> Self:
         """Return the model of the same measurements multiplied by ``factor``.
 
         Parameters
@@ -105,7 +106,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         return self._with(sigma=sigma * factor, gain=gain * factor)
 
     # ------------------------------------------------------------------ randomness
-    def variance(self, y):
+    def variance(self, y: torch.Tensor) -> torch.Tensor:
         """Return an estimate of the noise variance of each entry.
 
         Parameters
@@ -165,7 +166,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
             they are independent (Gaussian: uncorrelated and jointly normal).
         """
 
-    def add(self, Y, random_state=None):
+    def add(self, Y: Any, random_state: Any = None) -> np.ndarray:
         """Simulate noise on NumPy measurements.
 
         Parameters

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABCMeta, abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -36,13 +37,13 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     # Spatial dimensions that the physics fixes even while the shapes are open.
-    _image_n_dims = None
-    _measurement_n_dims = None
+    _image_n_dims: int | None = None
+    _measurement_n_dims: int | None = None
 
     # Channels on either side (complex images, coils), or None where A acts on
     # any number of channels alike.
-    _image_channels = None
-    _measurement_channels = None
+    _image_channels: int | None = None
+    _measurement_channels: int | None = None
 
     #: Steps x += w·B(y − Ax) that follow the plain approximate inverse B.
     n_refinements = 0
@@ -56,7 +57,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """
 
     @property
-    def measurement_shape(self):
+    def measurement_shape(self) -> tuple[int, ...] | None:
         """Shape of one measurement without channels, or None if still open."""
         return self._known_shapes[1]
 
@@ -68,7 +69,12 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
             self.__dict__["_shapes"] = shapes
         return self.__dict__["_shapes"]
 
-    def resolve(self, *, image_shape=None, measurement_shape=None):
+    def resolve(
+        self,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        measurement_shape: tuple[int, ...] | None = None,
+    ) -> Self:
         """Return a copy whose shapes are fixed.
 
         Parameters
@@ -211,7 +217,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         with torch.autocast(device_type=tensor.device.type, enabled=False):
             return getattr(operator, method)(tensor, constants)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return A x.
 
         Parameters
@@ -226,7 +232,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self._apply("_forward", x, "images")
 
-    def adjoint(self, y):
+    def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Return Aᵀ y, with the Euclidean transpose of :meth:`forward`.
 
         Parameters
@@ -241,7 +247,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self._apply("_adjoint", y, "measurements")
 
-    def pinv(self, y):
+    def pinv(self, y: torch.Tensor) -> torch.Tensor:
         """Return A† y, a cheap linear reconstruction.
 
         Parameters
@@ -260,7 +266,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
             x = self.refine(x, y)
         return x
 
-    def refine(self, x, y):
+    def refine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return x + w·B(y − A x), one step of ``x`` towards the measurements.
 
         Parameters
@@ -321,7 +327,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         return float(self.forward(2.0 * signs - 1.0).square().mean())
 
     # ------------------------------------------------------------------ NumPy side
-    def measure(self, images):
+    def measure(self, images: Any) -> np.ndarray:
         """Simulate noise-free measurements of NumPy images.
 
         Parameters
@@ -343,7 +349,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self._map_array(images, "image", "forward")
 
-    def reconstruct(self, Y):
+    def reconstruct(self, Y: Any) -> np.ndarray:
         """Reconstruct NumPy measurements linearly, by A†.
 
         Parameters

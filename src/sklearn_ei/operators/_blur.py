@@ -16,7 +16,7 @@ from ._base import ForwardOperator
 _LOST = 1e-6
 
 
-def gaussian_kernel(sigma, n_dims=2, truncate=4.0):
+def gaussian_kernel(sigma: float, n_dims: int = 2, truncate: float = 4.0) -> np.ndarray:
     """Return a Gaussian kernel for :class:`Blur`.
 
     Parameters

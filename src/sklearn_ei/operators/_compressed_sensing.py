@@ -13,7 +13,7 @@ from ..utils._params import check_shape
 from ._base import ForwardOperator
 
 # Clones and copies of one operator share one matrix.
-_MATRICES = weakref.WeakValueDictionary()
+_MATRICES: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
 class CompressedSensing(ForwardOperator):

@@ -3,10 +3,17 @@
 import torch
 
 from ..utils._random import make_generator
+from ._base import ForwardOperator
 
 
 @torch.no_grad()
-def dot_test(operator, n_channels=1, dtype=torch.float64, device="cpu", seed=0):
+def dot_test(
+    operator: ForwardOperator,
+    n_channels: int = 1,
+    dtype: torch.dtype = torch.float64,
+    device: str | torch.device = "cpu",
+    seed: int = 0,
+) -> float:
     """Return the relative error of ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for random x.
 
     Parameters

@@ -23,7 +23,7 @@ from ._sparse import apply_sparse, torch_csr
 _BYTES_PER_NONZERO = 16
 
 # Clones and copies of one geometry share one projector.
-_PROJECTORS = weakref.WeakValueDictionary()
+_PROJECTORS: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
 class _MatrixPair:

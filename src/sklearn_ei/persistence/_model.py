@@ -1,8 +1,11 @@
 """Save and load estimators without pickle."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import torch
+from sklearn.base import BaseEstimator
 from skorch.history import History
 
 from .. import __version__
@@ -25,7 +28,7 @@ _MAX_DEPTH = 30
 _MAX_STAGES = 1000
 
 
-def save(estimator, path):
+def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
     """Save an estimator, fitted or not, as one file without pickle.
 
     The file is safetensors: weights and arrays are tensors, everything else is
@@ -112,7 +115,12 @@ def _epoch_summary(epoch):
     return {name: value for name, value in epoch.items() if name != "batches"}
 
 
-def load(path, custom_objects=None, *, device=None):
+def load(
+    path: str | os.PathLike[str],
+    custom_objects: dict[str, Any] | None = None,
+    *,
+    device: str | None = None,
+) -> Any:
     """Load an estimator that :func:`save` wrote; safe for files of strangers.
 
     Nothing in the file is executed: objects are rebuilt from their parameters,

@@ -1,11 +1,13 @@
 """The network G as an ONNX file."""
 
 import copy
+import os
 import warnings
 from numbers import Integral
 from pathlib import Path
 
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
 from ..reconstruction import BaseReconstructor
@@ -15,7 +17,9 @@ from ..utils._random import make_generator
 _TOLERANCE = 1e-4  # of the largest value
 
 
-def export_onnx(estimator, path, *, stage=0):
+def export_onnx(
+    estimator: BaseEstimator, path: str | os.PathLike[str], *, stage: int = 0
+) -> Path:
     """Write a trained network G of an estimator as an ONNX file.
 
     The operator is not part of it: the input is A†y in the units of training, and
@@ -98,6 +102,7 @@ def export_onnx(estimator, path, *, stage=0):
             dynamo=True,
             verbose=False,
         )
+    assert program is not None  # with dynamo
     model = program.model_proto
     onnx.helper.set_model_props(
         model,

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
     def _reconstruct(self, y):
         """Return images of measurements, both tensors (batch, channel, *shape)."""
 
-    def predict(self, Y, *, out=None):
+    def predict(self, Y: Any, *, out: np.ndarray | None = None) -> np.ndarray:
         """Reconstruct images from measurements.
 
         Parameters
@@ -148,7 +149,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
                 size = _halve(min(size, len(Y) - start))
         return images
 
-    def transform(self, Y):
+    def transform(self, Y: Any) -> np.ndarray:
         """Reconstruct images; the same as :meth:`predict`, for pipelines.
 
         Parameters
@@ -163,7 +164,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         """
         return self.predict(Y)
 
-    def score(self, Y, y=None):
+    def score(self, Y: Any, y: Any = None) -> float:
         """Return the PSNR in dB with ground truth, a score from ``Y`` without.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_scalar
@@ -32,7 +33,7 @@ class ClassicalReconstructor(BaseReconstructor):
             )
         check_scalar(self.n_iterations, "n_iterations", Integral, min_val=1)
 
-    def fit(self, Y, y=None):
+    def fit(self, Y: Any, y: Any = None) -> Self:
         """Fix the operator's shapes and the scale of the regularization.
 
         Parameters

@@ -1,6 +1,7 @@
 """Intervals calibrated on a few images with ground truth."""
 
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -94,7 +95,7 @@ class ConformalReconstructor(BaseEstimator):
         self.noise = noise
         self.random_state = random_state
 
-    def fit(self, Y, y):
+    def fit(self, Y: Any, y: Any) -> Self:
         """Calibrate on measurements and their images.
 
         Parameters
@@ -138,7 +139,7 @@ class ConformalReconstructor(BaseEstimator):
         self.n_calibration_ = len(images)
         return self
 
-    def predict(self, Y, return_std=False):
+    def predict(self, Y: Any, return_std: bool = False) -> Any:
         """Reconstruct images, with a calibrated error map if asked.
 
         Parameters
@@ -163,7 +164,7 @@ class ConformalReconstructor(BaseEstimator):
         ratio = self.factor_ / interval_factor(self.level)
         return images, np.float32(ratio) * std
 
-    def predict_interval(self, Y):
+    def predict_interval(self, Y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper images.
 
         Parameters
@@ -181,7 +182,7 @@ class ConformalReconstructor(BaseEstimator):
         margin = np.float32(self.factor_) * std
         return images - margin, images + margin
 
-    def coverage(self, Y, y):
+    def coverage(self, Y: Any, y: Any) -> float:
         """Return the share of pixels that intervals contain, image by image.
 
         Parameters

@@ -2,6 +2,7 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -165,7 +166,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, Y, y=None):
+    def fit(self, Y: Any, y: Any = None) -> Self:
         """Reconstruct a stack of measurements, one by one.
 
         Parameters
@@ -213,7 +214,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         record_features(self, Y)
         return self
 
-    def fit_predict(self, Y, y=None):
+    def fit_predict(self, Y: Any, y: Any = None) -> np.ndarray:
         """Reconstruct a stack of measurements and return its images.
 
         Parameters

@@ -2,6 +2,7 @@
 
 import warnings
 from numbers import Integral
+from typing import Any, Self
 
 from sklearn.utils import check_scalar
 
@@ -267,7 +268,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         self.callbacks = callbacks
 
     @with_callbacks
-    def fit(self, Y, y=None):
+    def fit(self, Y: Any, y: Any = None) -> Self:
         """Train on measurements.
 
         Parameters
@@ -306,7 +307,7 @@ class EquivariantReconstructor(LearnedReconstructor):
         )
 
     @with_callbacks
-    def partial_fit(self, Y, y=None):
+    def partial_fit(self, Y: Any, y: Any = None) -> Self:
         """Train for one epoch on these measurements, at the constant rate ``lr``.
 
         Parameters
@@ -464,7 +465,7 @@ class EquivariantReconstructor(LearnedReconstructor):
                 n_spatial_dims=len(self.operator_.image_shape),
             )
 
-    def score(self, Y, y=None):
+    def score(self, Y: Any, y: Any = None) -> float:
         """Return the PSNR in dB with ground truth, a held-out score without.
 
         Parameters

@@ -3,6 +3,7 @@
 import copy
 from inspect import signature
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -50,12 +51,14 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         Scorer ``(estimator, Y, y=None)``, such as those of
         :mod:`sklearn_ei.model_selection`. None:
         :func:`~sklearn_ei.model_selection.held_out_score`.
-    beta, noise, data_term, data_loss, equivariance_loss, check_rank, \
-            n_transforms, network, width, depth, n_stages, n_consistency, \
-            max_epochs, batch_size, lr, lr_schedule, device, accelerate, precision, \
-            cuda_graphs, random_state, verbose, callbacks
-        As for :class:`EquivariantReconstructor`. ``max_epochs`` and
-        ``lr_schedule`` are those of the final fit.
+    beta, noise, data_term, data_loss, equivariance_loss, check_rank
+        As for :class:`EquivariantReconstructor`.
+    n_transforms, network, width, depth, n_stages, n_consistency
+        As for :class:`EquivariantReconstructor`.
+    max_epochs, batch_size, lr, lr_schedule
+        As for :class:`EquivariantReconstructor`, of the final fit.
+    device, accelerate, precision, cuda_graphs, random_state, verbose, callbacks
+        As for :class:`EquivariantReconstructor`.
 
     Attributes
     ----------
@@ -170,7 +173,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.verbose = verbose
         self.callbacks = callbacks
 
-    def fit(self, Y, y=None, *, groups=None):
+    def fit(self, Y: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Choose α and train with it.
 
         Parameters

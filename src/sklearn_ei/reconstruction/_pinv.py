@@ -1,5 +1,7 @@
 """The linear baseline A†y."""
 
+from typing import Any, Self
+
 from ..utils._validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
@@ -36,7 +38,7 @@ class PseudoInverseReconstructor(BaseReconstructor):
     def __init__(self, operator):
         self.operator = operator
 
-    def fit(self, Y, y=None):
+    def fit(self, Y: Any, y: Any = None) -> Self:
         """Fix the operator's shapes.
 
         Parameters

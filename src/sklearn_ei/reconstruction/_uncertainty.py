@@ -1,6 +1,7 @@
 """How far to trust an image: error maps, intervals, and what was measured."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +145,7 @@ class UncertaintyMixin:
         return images - margin, images + margin
 
     @torch.no_grad()
-    def null_space_fraction(self, Y, *, n_iterations=100):
+    def null_space_fraction(self, Y: Any, *, n_iterations: int = 100) -> np.ndarray:
         """Return how much of each pixel was not measured, but learned.
 
         Parameters

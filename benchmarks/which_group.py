@@ -1,0 +1,57 @@
+"""Which group for which instrument: the rank check of every pair.
+
+    python benchmarks/which_group.py
+
+docs/which_group.md shows its result, results/which_group.json. A pair takes
+seconds; the whole table some minutes on one core.
+"""
+
+import _record
+import numpy as np
+import torch
+
+import sklearn_ei.operators as ops
+from sklearn_ei import check_group_rank
+from sklearn_ei.groups import Reflections, Rotations, Scalings, Shifts
+
+SHAPE = (32, 32)
+INSTRUMENTS = {
+    "CT, 12 parallel views": ops.ParallelBeamCT(12, SHAPE),
+    "CT, 12 views of 90° only": ops.ParallelBeamCT(
+        angles=np.arange(12) * 7.5, image_shape=SHAPE
+    ),
+    "CT, 24 views of a fan beam": ops.FanBeamCT(24, SHAPE, source_distance=64),
+    "30 % of the pixels lost": ops.Inpainting(0.3, SHAPE),
+    "512 random projections": ops.CompressedSensing(512, SHAPE),
+    "MRI, 4 times as fast": ops.MRI(4, SHAPE),
+    "blur, σ = 2 pixels": ops.Blur(ops.gaussian_kernel(2.0), SHAPE),
+    "every second pixel": ops.Downsampling(2, SHAPE, antialias=False),
+    "means over 2 × 2 pixels": ops.Downsampling(2, SHAPE),
+}
+GROUPS = {
+    "shifts": Shifts(),
+    "360 rotations": Rotations(360),
+    "quarter turns": Rotations(4),
+    "mirror images": Reflections(),
+    "scalings": Scalings(),
+}
+KEPT = (
+    *("verdict", "sentence", "n", "m", "rank_interval", "sigma_ratio"),
+    *("innovation", "innovation_floor", "certificate"),
+)
+
+
+def main():
+    torch.set_num_threads(1)
+    rows = {}
+    for instrument, operator in INSTRUMENTS.items():
+        rows[instrument] = {}
+        for name, group in GROUPS.items():
+            report = check_group_rank(operator, group, random_state=0).to_dict()
+            rows[instrument][name] = {key: report[key] for key in KEPT}
+            print(f"{instrument}, {name}: {report['verdict']}", flush=True)
+    _record.write("which_group", {"machine": _record.machine(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
