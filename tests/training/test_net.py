@@ -182,6 +182,18 @@ def test_an_exploding_loss_ends_training():
         make_net(network=Breaking(0), lr=1e3).partial_fit(make_data(), epochs=9)
 
 
+def test_a_first_step_without_error_is_no_measure_of_the_others():
+    net = make_net()
+    net.history.new_epoch()
+    losses = (1e-14, 0.03, 0.02)
+    for _ in losses:
+        net.history.new_batch()
+    n_terms = len(net.criterion_.term_names)
+    rows = [[loss] * (1 + n_terms) for loss in losses]
+    net._record("train", [2] * 3, rows, torch.ones(2, 1, 4))
+    assert net.history[-1]["train_loss"] == pytest.approx(sum(losses) / 3)
+
+
 def test_interruption_leaves_the_last_whole_epoch():
     class Interrupting(Breaking):
         def forward(self, x):

@@ -12,7 +12,7 @@ class DivergenceError(ArithmeticError):
 
 # Training starts from A†y, which is no bad image: a loss that has grown by this
 # factor since the first step will not come back.
-_EXPLOSION = 1e4
+EXPLOSION = 1e4
 
 
 def check_epoch(epoch, names, batches, first_loss, settings):
@@ -27,7 +27,7 @@ def check_epoch(epoch, names, batches, first_loss, settings):
     batches : list of list of float
         One row a batch.
     first_loss : float
-        That of the very first step.
+        That of the very first step, or what is taken for it.
     settings : str
         What the user might change, for the message.
 
@@ -38,7 +38,7 @@ def check_epoch(epoch, names, batches, first_loss, settings):
     """
     for step, row in enumerate(batches, start=1):
         bad = [i for i, value in enumerate(row) if not math.isfinite(value)]
-        exploded = row[0] > _EXPLOSION * first_loss > 0
+        exploded = row[0] > EXPLOSION * first_loss > 0
         if not bad and not exploded:
             continue
         # The loss is bad because a term is: name the first term that is.

@@ -10,7 +10,7 @@ from ..losses import critic_error
 from ..utils._dataset import BatchLoader
 from ..utils._random import RandomStream
 from ._captured import CapturedStep, can_capture
-from ._divergence import check_epoch
+from ._divergence import EXPLOSION, check_epoch
 from ._sharing import SharedFunction
 
 
@@ -213,26 +213,36 @@ class ReconstructionNet(NeuralNet):
         if self.capture and alone and self.captured_ is None and can_capture(self):
             self.captured_ = CapturedStep(self)
         try:
-            sizes, rows = [], []
+            sizes, rows, first = [], [], None
             for batch in iterator:
+                first = batch[0] if first is None else first
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 sizes.append(len(batch[0]))
                 rows.append(torch.stack([step["loss"], *step["terms"]]))
                 self.notify("on_batch_end", batch=batch, training=training, **step)
-            self._record(prefix, sizes, torch.stack(rows).tolist())
+            self._record(prefix, sizes, torch.stack(rows).tolist(), first)
         except BaseException as error:
             self.load_training_state(before)
             del self.history[-1]
             self.interrupted_ = isinstance(error, KeyboardInterrupt)
             raise
 
-    def _record(self, prefix, sizes, rows):
+    def _least_loss(self, y):
+        """Return a share of what images of zeros would cost.
+
+        The first step may happen to have nothing to correct; its loss is then no
+        measure of the others.
+        """
+        zeros = float(y.to(torch.float32).square().mean()) + self.criterion_.alpha
+        return zeros / EXPLOSION
+
+    def _record(self, prefix, sizes, rows, y):
         """Write the losses of an epoch into the history, unless it diverged."""
         history = self.history
         names = [f"{prefix}_loss", *self.criterion_.term_names]
         if self.first_loss_ is None:
-            self.first_loss_ = rows[0][0]
+            self.first_loss_ = max(rows[0][0], self._least_loss(y))
         check_epoch(len(history), names, rows, self.first_loss_, f"lr={self.lr:g}")
         for record, size, row in zip(history[-1]["batches"], sizes, rows, strict=True):
             record.update(zip(names, row, strict=True))
