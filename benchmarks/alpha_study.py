@@ -2,7 +2,8 @@
 
     python benchmarks/alpha_study.py ct100_train_128.npz urban100_train_256.npz
 
-Four problems, each noise-free and noisy, and several seeds. Networks are trained
+Four problems, each noise-free and noisy, and several seeds; with `--noise told` the
+estimator is told that there is noise. Networks are trained
 on [:70] for each α; every scorer looks at the measurements of [70:80]; the true
 PSNR is that of [80:90]. A scorer's regret is how many dB the α it chooses lies
 below the best one. One run, a (problem, noise, seed, α), is written to
@@ -31,6 +32,7 @@ from sklearn_ei.model_selection import (
     neg_measurement_error_score,
     round_trip_score,
 )
+from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import MRI, CompressedSensing, Inpainting, ParallelBeamCT
 
 NAME = "alpha_study"
@@ -125,7 +127,9 @@ def simulate(problem, noisy, seed, options):
     return images, Y
 
 
-def train(problem, alpha, seed, Y, options):
+def train(case, alpha, Y, options):
+    name, noise, seed = case
+    problem = PROBLEMS[name]
     epochs = max(1, round(problem.epochs * options.effort))
     estimator = EquivariantReconstructor(
         problem.operator,
@@ -133,6 +137,7 @@ def train(problem, alpha, seed, Y, options):
         alpha,
         max_epochs=epochs,
         random_state=seed,
+        noise=GaussianNoise() if noise == "told" else None,
         **problem.settings,
     )
     start = time.perf_counter()
@@ -147,7 +152,7 @@ def fitted(case, alpha, Y, options):
     path = options.models and Path(options.models) / f"{key}.pkl"
     if path and path.exists():
         return pickle.loads(path.read_bytes())
-    estimator, seconds = train(PROBLEMS[name], alpha, seed, Y, options)
+    estimator, seconds = train(case, alpha, Y, options)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps((estimator, seconds)))
@@ -157,7 +162,7 @@ def fitted(case, alpha, Y, options):
 def run(name, noise, seed, options, result):
     """Train and score every α of one problem, skipping what is there."""
     problem = PROBLEMS[name]
-    images, Y = simulate(problem, noise == "noisy", seed, options)
+    images, Y = simulate(problem, noise != "clean", seed, options)
     for alpha in problem.alphas:
         key = f"{name} | {noise} | {seed} | {alpha:g}"
         row = result["runs"].setdefault(key, {})

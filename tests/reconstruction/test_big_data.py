@@ -170,7 +170,7 @@ def test_pairs_of_a_data_set_are_ground_truth():
 def test_a_whole_stack_is_never_in_memory(monkeypatch):
     monkeypatch.setattr(_stack, "_CHUNK", 3 * Y[0].size)
     monkeypatch.setattr("sklearn_ei.utils._validation._CHUNK", 3 * Y[0].size)
-    monkeypatch.setattr("sklearn_ei.reconstruction._learned._SCALE_SAMPLES", 3)
+    monkeypatch.setattr("sklearn_ei.reconstruction._start._SAMPLES", 3)
     many = Chunked(np.concatenate([Y] * 5))
     ei = make(max_epochs=1).fit(many)
     assert many.most == 3

@@ -1,6 +1,5 @@
 """Estimators whose reconstruction function is a trained network."""
 
-import warnings
 from abc import abstractmethod
 from numbers import Integral, Real
 from pathlib import Path
@@ -16,10 +15,10 @@ from ..training import (
     EpochTasks,
     ReconstructionFunction,
     ReconstructionNet,
-    StopWhenExhausted,
     WarmUpCosine,
     check_callbacks,
     fingerprint,
+    train_epochs,
     warn_if_memory_is_short,
 )
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
@@ -32,9 +31,10 @@ from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
 from ._network import check_network, make_network
+from ._start import pseudo_inverses, root_mean_square
 from ._uncertainty import UncertaintyMixin
 
-_SCALE_SAMPLES = 64
+_COMPARED_SAMPLES = 64
 # Parameters that may change between a checkpoint and the fit that goes on from it.
 _NOT_OF_THE_TRAINING = (
     "accelerate",
@@ -46,7 +46,6 @@ _NOT_OF_THE_TRAINING = (
     "verbose",
     "warm_start",
 )
-_CACHE_BYTES = 2**29  # A†y of the training set is kept up to this size
 
 
 class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstructor):
@@ -128,8 +127,10 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         )
         n_epochs = 1 if incremental else self.max_epochs
         context = open_callback_context(self, n_epochs)
+        tasks = None
         if context is not None:
             context.call_on_fit_task_begin(estimator=self)
+            tasks = EpochTasks(self, context).initialize()
         earlier = []
         if not same_net:
             schedule = None
@@ -153,7 +154,15 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 if not same_net:
                     warn_if_memory_is_short(self.net_, dataset.Y[[0]], len(dataset))
                 self.net_.processes = processes if processes.size > 1 else None
-                self._train(dataset, n_epochs, context, best, checkpoint)
+                train_epochs(
+                    self.net_,
+                    dataset,
+                    n_epochs,
+                    name=type(self).__name__,
+                    tasks=tasks,
+                    best=best,
+                    checkpoint=checkpoint,
+                )
         finally:
             self.net_.processes = None
             # A fit that fails keeps the epochs that went well. Callbacks of skorch
@@ -202,8 +211,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 "of a step in all of them together."
             )
         # The first samples tell parts of a data set apart, at the cost of no pass.
-        first = None if truth is None else truth[:_SCALE_SAMPLES]
-        digests = self._identity(y[:_SCALE_SAMPLES], first)
+        first = None if truth is None else truth[:_COMPARED_SAMPLES]
+        digests = self._identity(y[:_COMPARED_SAMPLES], first)
         sizes = {"n_samples": str(len(y)), "max_epochs": str(self.max_epochs)}
         processes.check_same({**digests, **sizes})
 
@@ -240,7 +249,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         if reset and goes_on:
             self._check_same_network(operator, n_image_channels)
         elif reset:
-            model["scale_"] = processes.from_main(_root_mean_square(operator, y))
+            model["scale_"] = processes.from_main(root_mean_square(operator, y))
             network = self._make_network(operator, n_image_channels, seeds[0])
         seen = truth
         if isinstance(truth, LazyTensor):  # one image tells whether any is missing
@@ -269,7 +278,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             y, truth = take(y, train), None if truth is None else take(truth, train)
         y = y / self.scale_
         truth = None if truth is None else (truth / self.scale_).to(device)
-        start = _pseudo_inverse(operator, y, device)
+        start = pseudo_inverses(operator, y, device)
         return BatchedDataset(y.to(device), truth, start), network, valid, checkpoint
 
     def _split(self, n_samples, seed):
@@ -362,74 +371,6 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             callbacks=callbacks,
         ).initialize()
 
-    def _train(self, dataset, n_epochs, context, best, checkpoint):
-        net = self.net_
-        tasks = [] if context is None else [EpochTasks(self, context).initialize()]
-        # In this order: a checkpoint holds the score of its epoch, and whoever ends
-        # training comes last.
-        watchers = [best, checkpoint, *tasks]
-        if best is not None:
-            watchers.append(StopWhenExhausted(best))
-        watchers = [(type(w).__name__, w) for w in watchers if w is not None]
-        before = len(net.history)
-        complete = checkpoint is not None and checkpoint.restore(net)
-        over = best is not None and best.exhausted
-        remaining = 0 if over else n_epochs - (len(net.history) - before)
-        # Killed after its last epoch, a fit has nothing left but to be marked.
-        if complete and remaining == 0:
-            return
-        net.callbacks_ += watchers
-        try:
-            net.partial_fit(dataset, y=None, epochs=remaining)
-        except torch.cuda.OutOfMemoryError as error:
-            raise MemoryError(self._what_would_fit(len(net.history))) from error
-        finally:
-            net.callbacks_ = [pair for pair in net.callbacks_ if pair not in watchers]
-        if net.interrupted_:
-            warnings.warn(
-                f"Training was interrupted; {type(self).__name__} keeps the state "
-                f"after {len(net.history)} of {n_epochs} epochs.",
-                UserWarning,
-                stacklevel=5,
-            )
-        elif checkpoint is not None:
-            checkpoint.write(net, complete=True)
-
-    def _what_would_fit(self, n_epochs):
-        """Say what to try after a GPU ran out of memory."""
-        advice = f"batch_size={self.batch_size // 2}"
-        if self.batch_size == 1:
-            advice = "a smaller network (width, depth, n_stages), or device='cpu'"
-        return (
-            f"The GPU ran out of memory in epoch {n_epochs + 1}: got batch_size="
-            f"{self.batch_size}, but expected one that fits; try {advice}. "
-            f"{type(self).__name__} keeps the state after {n_epochs} epochs."
-        )
-
     def _reconstruct(self, y):
         scaled = y.to(self.device_) / self.scale_
         return self.net_.module_(scaled) * self.scale_
-
-
-@torch.no_grad()
-def _root_mean_square(operator, y):
-    """Root mean square of A†y over the first samples, or 1 for all-zero data."""
-    images = operator.pinv(y[:_SCALE_SAMPLES])
-    rms = float(images.double().square().mean().sqrt())
-    return rms if rms > 0 else 1.0
-
-
-@torch.no_grad()
-def _pseudo_inverse(operator, y, device):
-    """Return A†y of all samples, which training would compute in every epoch.
-
-    None if the images need more memory than the cache may take.
-    """
-    first = operator.pinv(y[:1].to(device))
-    if first.numel() * first.element_size() * len(y) > _CACHE_BYTES:
-        return None
-    start = first.new_empty((len(y), *first.shape[1:]))
-    for i in range(0, len(y), _SCALE_SAMPLES):
-        batch = slice(i, i + _SCALE_SAMPLES)
-        start[batch] = operator.pinv(y[batch].to(device))
-    return start

@@ -1,12 +1,13 @@
 """f = G ∘ A† and the skorch net that trains it."""
 
-from ._best import BestWeights, StopWhenExhausted
+from ._best import BestWeights
 from ._callbacks import EpochTasks, check_callbacks
 from ._checkpoint import Checkpoint, fingerprint
 from ._divergence import DivergenceError
 from ._memory import predict_memory, warn_if_memory_is_short
 from ._module import ReconstructionFunction
 from ._net import ReconstructionNet
+from ._run import train_epochs
 from ._schedule import WarmUpCosine
 
 __all__ = [
@@ -16,10 +17,10 @@ __all__ = [
     "EpochTasks",
     "ReconstructionFunction",
     "ReconstructionNet",
-    "StopWhenExhausted",
     "WarmUpCosine",
     "check_callbacks",
     "fingerprint",
     "predict_memory",
+    "train_epochs",
     "warn_if_memory_is_short",
 ]
