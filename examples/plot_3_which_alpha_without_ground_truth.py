@@ -2,9 +2,9 @@
 ==============================
 
 α weighs what the measurements say against what the symmetry says. Nobody has
-the images to choose it by. ``held_out_score`` needs measurements alone: it
-hides some of them from the reconstruction and looks how well they are
-predicted.
+the images to choose it by. ``round_trip_score`` needs measurements alone: it
+moves a reconstruction, measures and reconstructs it again, moves it back, and
+looks how well that predicts what was measured in the first place.
 """
 
 import matplotlib.pyplot as plt
@@ -15,9 +15,9 @@ from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Shifts
 from sklearn_ei.model_selection import (
-    held_out_score,
     neg_measurement_error_score,
     psnr_score,
+    round_trip_score,
 )
 from sklearn_ei.operators import Inpainting
 
@@ -40,8 +40,8 @@ ei = EquivariantReconstructor(operator, Shifts(), **settings)
 
 # %%
 # scikit-learn's grid search, with three scores at once. The images are given to
-# it for the PSNR alone, to compare with in the figure: ``held_out_score`` and the
-# measurement error do not look at them, nor does the training.
+# it for the PSNR alone, to compare with in the figure: ``round_trip_score`` and
+# the measurement error do not look at them, nor does the training.
 
 alphas = np.logspace(-3, 2, 6)
 search = GridSearchCV(
@@ -49,7 +49,7 @@ search = GridSearchCV(
     {"alpha": [0, *alphas]},
     cv=2,
     scoring={
-        "held out": held_out_score,
+        "round trip": round_trip_score,
         "measurement error": neg_measurement_error_score,
         "PSNR": psnr_score,
     },
@@ -57,20 +57,20 @@ search = GridSearchCV(
 ).fit(Y, images)
 scores = {
     name: search.cv_results_[f"mean_test_{name}"]
-    for name in ("PSNR", "held out", "measurement error")
+    for name in ("PSNR", "round trip", "measurement error")
 }
 
 # %%
 # With small α nobody tells the network what the dead pixels hid, and the PSNR (black)
 # is that of the measurements; from α = 0.1 on it is within a few tenths of a dB of the
-# best. The held-out error says the same without an image. The error of the
+# best. The round-trip error says the same without an image. The error of the
 # measurements that f was shown cannot choose: it is smallest where the symmetry counts
 # for nothing.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharex=True)
 labels = {
     "PSNR": "PSNR in dB\n(needs ground truth)",
-    "held out": "held-out error\n(measurements alone)",
+    "round trip": "round-trip error\n(measurements alone)",
     "measurement error": "measurement error\n(measurements alone)",
 }
 x = [alphas[0] / 10, *alphas]  # α = 0 has no place on a logarithmic axis

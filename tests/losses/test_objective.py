@@ -22,6 +22,11 @@ PROBLEMS = {
 }
 
 
+def trained(module):
+    """Parameters but for biases that normalisation takes away again."""
+    return [p for p in module.parameters() if p.requires_grad]
+
+
 def random_function(operator, seed=0):
     torch.manual_seed(seed)
     network = ResidualUNet(width=3, depth=2)
@@ -57,7 +62,7 @@ def test_loss_and_gradient_equal_algorithm_1(problem, n_transforms):
         seed=3,
     )
     loss, (consistency, equivariance), *_ = objective(f, y)
-    gradient = torch.autograd.grad(loss, list(f.network.parameters()))
+    gradient = torch.autograd.grad(loss, trained(f.network))
 
     # Dense matrices in place of the operator and of every T_g that was drawn.
     A = dense_matrix(operator.forward, shape)
@@ -75,7 +80,7 @@ def test_loss_and_gradient_equal_algorithm_1(problem, n_transforms):
     expected_consistency = ((x1 @ A.T - y_flat) ** 2).mean()
     expected_equivariance = ((x3 - x2) ** 2).mean()
     expected = expected_consistency + alpha * expected_equivariance
-    expected_gradient = torch.autograd.grad(expected, list(f.network.parameters()))
+    expected_gradient = torch.autograd.grad(expected, trained(f.network))
 
     torch.testing.assert_close(consistency, expected_consistency)
     torch.testing.assert_close(equivariance, expected_equivariance)
@@ -93,7 +98,7 @@ def problem(name="ct", size=2):
 
 
 def gradient_of(loss, f):
-    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, f.parameters())])
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, trained(f))])
 
 
 def test_alpha_zero_is_measurement_consistency_alone():
@@ -169,7 +174,7 @@ def test_adversarial_loss_and_both_gradients_equal_the_formulas():
     )
     # What the critic minimises does not depend on the weights of f.
     reached = torch.autograd.grad(
-        critic_error(critic, x1, x2), f.parameters(), allow_unused=True
+        critic_error(critic, x1, x2), trained(f), allow_unused=True
     )
     assert all(gradient is None for gradient in reached)
 

@@ -230,7 +230,7 @@ def test_early_stopping_keeps_the_best_weights():
     assert ei.best_validation_score_ == scores[best]
     # The weights kept are those of that epoch: they have its score.
     _, valid = ei._split(len(Y), ei._draw_seeds()[5])
-    assert held_out_score(ei, Y[valid]) == pytest.approx(scores[best], rel=1e-6)
+    assert ei.score(Y[valid]) == pytest.approx(scores[best], rel=1e-6)
 
 
 def test_early_stopping_with_ground_truth_scores_psnr():

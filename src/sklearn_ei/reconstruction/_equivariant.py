@@ -10,7 +10,7 @@ from ..groups import Group
 from ..identifiability import GroupRankWarning
 from ..identifiability._check import cheap_failure
 from ..losses import EquivariantObjective, check_distance
-from ..model_selection import held_out_score
+from ..model_selection import round_trip_score
 from ..networks import PatchDiscriminator
 from ..utils._callbacks import with_callbacks
 from ..utils._params import brief, check_option, check_real
@@ -466,7 +466,7 @@ class EquivariantReconstructor(LearnedReconstructor):
             )
 
     def score(self, Y: Any, y: Any = None) -> float:
-        """Return the PSNR in dB with ground truth, a held-out score without.
+        """Return the PSNR in dB with ground truth, a round-trip score without.
 
         Parameters
         ----------
@@ -481,16 +481,16 @@ class EquivariantReconstructor(LearnedReconstructor):
         score : float
             Higher is better. With ground truth the mean
             :func:`~sklearn_ei.metrics.psnr`; without,
-            :func:`~sklearn_ei.model_selection.held_out_score`, which is 0 for
-            perfect prediction of measurements that f did not see. Unlike the
-            measurement error ‖A f(y) − y‖, which cannot see the null space and
-            prefers α = 0, it can rank values of α. Without a group only the
-            measurement error is left. Compare such scores between estimators with
-            the same operator and group alone.
+            :func:`~sklearn_ei.model_selection.round_trip_score`, which is 0 where a
+            transformed image, measured and reconstructed again, says what Y says.
+            Unlike the measurement error ‖A f(y) − y‖, which cannot see the null
+            space and prefers α = 0, it can rank values of α. Without a group only
+            the measurement error is left. Compare such scores between estimators
+            with the same operator and group alone.
         """
         return super().score(Y, y)
 
     def _score_without_truth(self, Y):
         if self.group_ is None:
             return super()._score_without_truth(Y)
-        return held_out_score(self, Y)
+        return round_trip_score(self, Y)

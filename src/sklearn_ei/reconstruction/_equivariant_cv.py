@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import ShuffleSplit, check_cv
 from sklearn.utils import check_scalar
 
-from ..model_selection import held_out_score
+from ..model_selection import round_trip_score
 from ..utils._params import check_option
 from ..utils._processes import resolve_processes
 from ..utils._random import draw_seed
@@ -50,7 +50,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     scoring : callable or None, default=None
         Scorer ``(estimator, Y, y=None)``, such as those of
         :mod:`sklearn_ei.model_selection`. None:
-        :func:`~sklearn_ei.model_selection.held_out_score`.
+        :func:`~sklearn_ei.model_selection.round_trip_score`.
     beta, noise, data_term, data_loss, equivariance_loss, check_rank
         As for :class:`EquivariantReconstructor`.
     n_transforms, network, width, depth, n_stages, n_consistency
@@ -199,7 +199,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         """
         checked = check_measurements(self, Y, reset=True)
         alphas = self._resolve_alphas(checked, y)
-        scorer = check_scoring(self, scoring=self.scoring or held_out_score)
+        scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         processes = resolve_processes(self.accelerate, self.device)
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
