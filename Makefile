@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DOC_STAMP := $(VENV)/.installed-doc
+# Each process computes with one thread; files stay whole, as they share fixtures.
+PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: demo test test-slow bench lint doc clean
 
@@ -19,10 +21,10 @@ demo: $(STAMP)  ## train on made phantoms, print a table, write demo.png
 	$(VENV)/bin/python -m sklearn_ei.demo $(ARGS)
 
 test: $(STAMP) lint  ## the linters and the default tests
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: $(STAMP)  ## the tests that take minutes
-	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+	$(VENV)/bin/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 bench: $(STAMP)  ## what training costs beyond the network: a table, JSON and a plot
 	$(VENV)/bin/python benchmarks/speed.py --plot speed.png $(ARGS)
