@@ -8,7 +8,9 @@ from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.metrics import psnr
-from sklearn_ei.operators import Inpainting, ParallelBeamCT
+from sklearn_ei.model_selection import neg_measurement_error_score
+from sklearn_ei.noise import GaussianNoise
+from sklearn_ei.operators import Inpainting, MatrixOperator, ParallelBeamCT
 
 TINY = {"max_epochs": 2, "width": 4, "depth": 2, "random_state": 0}
 
@@ -56,6 +58,32 @@ def test_score_without_truth_sees_what_the_measurement_error_does_not(
     assert mc.score(Y_test) < ei.score(Y_test) < 0
     assert ei.score(Y_test) == ei.score(Y_test)
     assert ei.score(Y_test, np.arange(4)) == ei.score(Y_test)  # labels, not images
+
+
+def test_score_where_nothing_is_unseen_compares_all(ct_problem):
+    """With A†A = I the second measurement sees all; denoising can still be scored."""
+    rng = np.random.default_rng(0)
+    Y = rng.random((6, 16))
+    scores = []
+    for epochs in (1, 3):
+        ei = EquivariantReconstructor(
+            MatrixOperator(np.eye(16), image_shape=(16,)),
+            Shifts(),
+            max_epochs=epochs,
+            noise=GaussianNoise(0.1),
+            check_rank=False,
+            random_state=0,
+        )
+        scores.append(ei.fit(Y).score(Y))
+    assert scores[0] != scores[1]
+    assert max(scores) < -1e-6
+
+
+def test_score_with_the_identity_alone_is_the_measurement_error(ct_problem):
+    operator, _, Y = ct_problem
+    ei = make_ei(operator, alpha=0, max_epochs=1).set_params(group=Rotations(1))
+    ei.fit(Y)
+    assert ei.score(Y) == pytest.approx(neg_measurement_error_score(ei, Y))
 
 
 def test_score_without_truth_and_group_is_the_measurement_error(ct_problem):

@@ -1,18 +1,20 @@
 """Fits that are killed, interrupted, or stopped early."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV, KFold
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, GradientNormClipping
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
@@ -292,6 +294,53 @@ def test_halving_goes_on_with_its_survivors(tmp_path):
         assert Count.n_epochs == (again if checkpoint is None else onwards)
     np.testing.assert_array_equal(*scores)
     assert len(list(tmp_path.iterdir())) == 8
+
+
+def huber(delta):
+    return lambda a, b: torch.nn.functional.huber_loss(a, b, delta=delta)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            {"data_loss": partial(torch.nn.functional.huber_loss, delta=0.01)},
+            {"data_loss": partial(torch.nn.functional.huber_loss, delta=5.0)},
+        ),
+        ({"data_loss": huber(0.01)}, {"data_loss": huber(5.0)}),
+        (
+            {"data_loss": torch.nn.HuberLoss(delta=0.01)},
+            {"data_loss": torch.nn.HuberLoss(delta=5.0)},
+        ),
+        ({"callbacks": None}, {"callbacks": [GradientNormClipping(1e-6)]}),
+    ],
+)
+def test_folder_tells_trainings_apart(one, other, tmp_path):
+    first = make(max_epochs=1, checkpoint=tmp_path, **one).fit(Y)
+    second = make(max_epochs=1, checkpoint=tmp_path, **other).fit(Y)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not torch.equal(weights(first), weights(second))
+
+
+def test_files_that_others_are_writing_stay(tmp_path):
+    path = tmp_path / "fit.checkpoint"
+    node = platform.node()
+    writing = tmp_path / f".{path.name}.{node}.{os.getpid()}.0a1b.tmp"
+    elsewhere = tmp_path / f".{path.name}.another host.1.0a1b.tmp"
+    left = tmp_path / f".{path.name}.{node}.{2**22 + 1}.0a1b.tmp"
+    for file in (writing, elsewhere, left):
+        file.write_bytes(b"half")
+    make(max_epochs=1, checkpoint=path).fit(Y)
+    assert writing.exists()
+    assert elsewhere.exists()
+    assert not left.exists()
+
+
+def test_an_interrupted_call_is_over(tmp_path):
+    with pytest.warns(UserWarning, match="interrupted"):
+        ei = make(callbacks=[Power(2, KeyboardInterrupt)]).fit(Y)
+    ei.set_params(callbacks=None).partial_fit(Y)  # without a warning
+    assert not ei.net_.interrupted_
 
 
 def test_folder_needs_a_seed_and_leaves_longer_trainings_alone(tmp_path):

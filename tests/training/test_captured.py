@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 import torch
-from skorch.callbacks import GradientNormClipping
+from skorch.callbacks import Freezer, GradientNormClipping, LRScheduler
 
 from sklearn_ei.groups import Rotations
 from sklearn_ei.losses import SURE, EquivariantObjective, MeasurementConsistency
@@ -30,7 +30,7 @@ class Rehearsal:
     def __init__(self):
         self.recordings = self.replays = 0
 
-    def __call__(self, step):
+    def __call__(self, step, device):
         self.recordings += 1
         outputs = {}
 
@@ -116,14 +116,16 @@ def test_loaded_state_is_recorded_anew():
     assert record.recordings == 2
 
 
-@pytest.mark.parametrize("how", ["raises", "is wrong"])
+@pytest.mark.parametrize("how", ["raises", "is wrong", "takes no step"])
 def test_failed_record_trains_on_without(how):
-    def record(step):
+    def record(step, device):
         if how == "raises":
             step()  # what was touched has to be undone
             raise RuntimeError("operation not permitted when stream is capturing")
-        outputs = step()
-        return lambda: outputs["loss"].fill_(7.0), outputs
+        outputs = {"loss": torch.tensor(7.0)}
+        if how == "takes no step":
+            return lambda: None, outputs
+        return lambda: outputs.update(loss=7 * step()["loss"]), outputs
 
     plain = make_net()
     plain.partial_fit(BatchedDataset(Y), epochs=3)
@@ -148,7 +150,8 @@ def test_pickles_and_copies_leave_the_record_behind():
 
 def test_what_cannot_be_captured():
     assert can_capture(make_net())
-    assert not can_capture(make_net(callbacks=[GradientNormClipping(1.0)]))
+    for callback in (GradientNormClipping(1.0), LRScheduler(), Freezer("*")):
+        assert not can_capture(make_net(callbacks=[callback]))
     assert not can_capture(make_net(term=SURE(OPERATOR, GaussianNoise(0.1))))
 
 

@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
+from ..utils._device import settled
 from ._base import Group
 
 
 # Big, so shared by clones and rebuilt rather than pickled.
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _draw_permutations(n_elements, n_pixels, seed, device):
     """Return the permutations as rows, the identity first."""
     if device.type != "cpu":
         cpu = torch.device("cpu")
-        return _draw_permutations(n_elements, n_pixels, seed, cpu).to(device)
+        return settled(_draw_permutations(n_elements, n_pixels, seed, cpu).to(device))
     rng = check_random_state(seed)
     rows = [np.arange(n_pixels)]
     while len(rows) + 2 <= n_elements:

@@ -58,7 +58,8 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     max_epochs, batch_size, lr, lr_schedule
         As for :class:`EquivariantReconstructor`, of the final fit.
     device, accelerate, precision, cuda_graphs, random_state, verbose, callbacks
-        As for :class:`EquivariantReconstructor`.
+        As for :class:`EquivariantReconstructor`. There is no checkpoint and no early
+        stopping; where these matter, search a grid with a folder as ``checkpoint``.
 
     Attributes
     ----------

@@ -22,7 +22,6 @@ from ..training import (
     warn_if_memory_is_short,
 )
 from ..utils._callbacks import CallbackSupportMixin, open_callback_context
-from ..utils._dataset import BatchedDataset
 from ..utils._device import own_stream, resolve_precision
 from ..utils._params import brief, check_option, check_path, check_real
 from ..utils._processes import resolve_processes
@@ -31,7 +30,7 @@ from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils._validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
 from ._network import check_network, make_network
-from ._start import pseudo_inverses, root_mean_square
+from ._start import root_mean_square, scaled_dataset
 from ._uncertainty import UncertaintyMixin
 
 _COMPARED_SAMPLES = 64
@@ -130,7 +129,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         tasks = None
         if context is not None:
             context.call_on_fit_task_begin(estimator=self)
-            tasks = EpochTasks(self, context).initialize()
+            tasks = EpochTasks(self, context, processes).initialize()
         earlier = []
         if not same_net:
             schedule = None
@@ -152,7 +151,9 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
         try:
             with own_stream(self.device_):
                 if not same_net:
-                    warn_if_memory_is_short(self.net_, dataset.Y[[0]], len(dataset))
+                    warn_if_memory_is_short(
+                        self.net_, dataset.Y[[0]], len(dataset), processes.size
+                    )
                 self.net_.processes = processes if processes.size > 1 else None
                 train_epochs(
                     self.net_,
@@ -177,6 +178,8 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 self.net_.module_.load_state_dict(best.best_state_)
                 self.best_validation_score_ = best.best_score_
             self.net_.module_.eval()
+            # A record holds the memory of a step.
+            self.net_.captured_ = self.net_.captured_ if incremental else None
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         return self
@@ -184,10 +187,14 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
     def _identity(self, y, truth):
         """Return digests of all that a training depends on."""
         parameters = self.get_params(deep=False)
+        in_folder = self.checkpoint is not None and Path(self.checkpoint).is_dir()
         for name in _NOT_OF_THE_TRAINING:
-            parameters.pop(name, None)
+            # In a folder, callbacks may be all that tells two trainings apart.
+            if not (in_folder and name == "callbacks"):
+                parameters.pop(name, None)
+        parameters["estimator"] = type(self).__qualname__
         if not isinstance(self.random_state, Integral):
-            if self.checkpoint is not None and Path(self.checkpoint).is_dir():
+            if in_folder:
                 raise ValueError(
                     f"Got random_state={brief(self.random_state)} with a folder as "
                     "checkpoint, but expected an integer: without one, trainings in "
@@ -265,6 +272,12 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
             checkpoint = Checkpoint(self.checkpoint, identity, processes)
             checkpoint.read(self.max_epochs)
 
+        if splits:
+            valid = checked[valid], None if truth is None else truths[valid]
+            y, truth = take(y, train), None if truth is None else take(truth, train)
+        scale = {**vars(self), **model}["scale_"]
+        dataset = scaled_dataset(operator, y, truth, scale, device)
+
         # Nothing is refused from here on.
         if reset:
             record_features(self, Y)
@@ -273,13 +286,7 @@ class LearnedReconstructor(CallbackSupportMixin, UncertaintyMixin, BaseReconstru
                 setattr(self, name, value)
             self.device_ = device
             self.precision_ = precision
-        if splits:
-            valid = checked[valid], None if truth is None else truths[valid]
-            y, truth = take(y, train), None if truth is None else take(truth, train)
-        y = y / self.scale_
-        truth = None if truth is None else (truth / self.scale_).to(device)
-        start = pseudo_inverses(operator, y, device)
-        return BatchedDataset(y.to(device), truth, start), network, valid, checkpoint
+        return dataset, network, valid, checkpoint
 
     def _split(self, n_samples, seed):
         """Return the numbers of samples to train on, and to stop early by."""

@@ -2,6 +2,8 @@
 
 import torch
 
+from ..utils._dataset import BatchedDataset
+
 _SAMPLES = 64  # at a time, and for the scale
 _CACHE_BYTES = 2**29  # A†y of the training set is kept up to this size
 
@@ -26,9 +28,8 @@ def root_mean_square(operator, y):
     return rms if rms > 0 else 1.0
 
 
-@torch.no_grad()
-def pseudo_inverses(operator, y, device):
-    """Return A†y of all samples, which training would compute in every epoch.
+def scaled_dataset(operator, y, truth, scale, device):
+    """Return the data in the units of the training, on the device.
 
     Parameters
     ----------
@@ -36,13 +37,41 @@ def pseudo_inverses(operator, y, device):
         A, resolved.
     y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
         Measurements.
+    truth : torch.Tensor or LazyTensor of shape (n_samples, channel, *image_shape)
+        Ground truth, or None.
+    scale : float
+        What becomes 1.
     device : torch.device
-        Where to keep the images.
+        Where training takes place. Lazy data stays where it is.
 
     Returns
     -------
-    start : torch.Tensor of shape (n_samples, channel, *image_shape) or None
-        None if the images need more memory than the cache may take.
+    dataset : BatchedDataset
+        With A†y of all samples, unless it needs too much memory.
+
+    Raises
+    ------
+    MemoryError
+        If a GPU cannot hold them.
+    """
+    try:
+        y = y / scale
+        truth = None if truth is None else (truth / scale).to(device)
+        start = _pseudo_inverses(operator, y, device)
+        return BatchedDataset(y.to(device), truth, start)
+    except torch.cuda.OutOfMemoryError as error:
+        raise MemoryError(
+            f"The GPU ran out of memory with the training data: got {len(y)} samples, "
+            "but expected them to fit; pass a memory map, which is read batch by "
+            "batch, or device='cpu'."
+        ) from error
+
+
+@torch.no_grad()
+def _pseudo_inverses(operator, y, device):
+    """Return A†y of all samples, which training would compute in every epoch.
+
+    None if the images need more memory than the cache may take.
     """
     first = operator.pinv(y[:1].to(device))
     if first.numel() * first.element_size() * len(y) > _CACHE_BYTES:

@@ -29,15 +29,18 @@ class EpochTasks(Callback):
         Who is being fitted.
     context : sklearn.callback.CallbackContext
         The root context of the fit, begun.
+    processes : Processes
+        Among which the training is shared.
     """
 
-    def __init__(self, estimator, context):
+    def __init__(self, estimator, context, processes):
         self.estimator = estimator
         self.context = context
+        self.processes = processes
 
     def __getstate__(self):
         # The context belongs to a fit that is over when anything is pickled.
-        return {"estimator": None, "context": None}
+        return {"estimator": None, "context": None, "processes": None}
 
     def on_epoch_begin(self, net, **kwargs):
         """Open the epoch's task."""
@@ -46,5 +49,7 @@ class EpochTasks(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Close the epoch's task; end training if a callback asks for it."""
-        if self.task_.call_on_fit_task_end(estimator=self.estimator):
+        stop = self.task_.call_on_fit_task_end(estimator=self.estimator)
+        # All processes stop, or none.
+        if self.processes.from_main(bool(stop)):
             raise KeyboardInterrupt  # skorch's way to stop after this epoch

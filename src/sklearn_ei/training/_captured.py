@@ -1,15 +1,19 @@
 """Training steps recorded once and replayed, as CUDA graphs."""
 
 import copy
+import threading
 import warnings
 
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler, ParamMapper
+from torch.nn.modules.dropout import _DropoutNd
 
 _WARM_UP = 3  # steps on which lazy initialisation happens
 # Between the loss of the first replay and the same loss step by step; what bfloat16
 # and another order of additions make of it is far below.
 _TOLERANCE = 1e-2
+# One capture at a time in a process, and nothing may wait for a GPU meanwhile.
+_CAPTURING = threading.Lock()
 
 
 def can_capture(net):
@@ -23,14 +27,17 @@ def can_capture(net):
     Returns
     -------
     possible : bool
-        False if a term draws numbers as it goes, or a callback wants to see the
-        gradients of each step.
+        False if a term draws numbers as it goes, the network has dropout, or a
+        callback looks at the gradients of each step, sets rates or freezes weights.
     """
     callbacks = [cb for _, cb in net.callbacks_]
-    watched = any(
-        type(cb).on_grad_computed is not Callback.on_grad_computed for cb in callbacks
+    meddles = any(
+        type(cb).on_grad_computed is not Callback.on_grad_computed
+        or isinstance(cb, LRScheduler | ParamMapper)
+        for cb in callbacks
     )
-    return net.criterion_.depends_on_tensors_alone and not watched
+    random = any(isinstance(m, _DropoutNd) for m in net.module_.modules())
+    return net.criterion_.depends_on_tensors_alone and not meddles and not random
 
 
 class CapturedStep:
@@ -48,8 +55,8 @@ class CapturedStep:
         Initialised. Its parameters and optimizer states must stay where they are in
         memory: :meth:`forget` the record after they are loaded.
     record : callable, default=record_cuda_graph
-        ``record(step)`` runs ``step()`` without letting it count, and returns a
-        function that replays it and the outputs that the replay will fill.
+        ``record(step, device)`` runs ``step()`` without letting it count, and
+        returns a function that replays it and the outputs that the replay will fill.
     """
 
     def __init__(self, net, record=None):
@@ -102,12 +109,16 @@ class CapturedStep:
         """Record, replay and check a step; if that fails, go on without."""
         net = self.net
         before = copy.deepcopy(net.training_state())
-        expected = self._loss(inputs)
+        expected, n_steps = self._loss(inputs), self._n_steps_of_optimizer()
         try:
             self._replay, self._outputs = self.record(
-                lambda: net.compute_step(*self._inputs)
+                lambda: net.compute_step(*self._inputs), inputs[0].device
             )
+            if self._n_steps_of_optimizer() != n_steps:
+                raise RuntimeError("the step was taken while it was recorded")
             self._replay()
+            if self._n_steps_of_optimizer() != n_steps + 1:
+                raise RuntimeError("its replay took no step")
             got = self._outputs["loss"]
             if not torch.isclose(got, expected, rtol=_TOLERANCE, equal_nan=True):
                 raise RuntimeError(
@@ -128,6 +139,11 @@ class CapturedStep:
             return net.compute_step(*inputs)
         return self._outputs
 
+    def _n_steps_of_optimizer(self):
+        """Return the optimizer's own count of steps, which lies on the device."""
+        state = next(iter(self.net.optimizer_.state.values()))
+        return int(state["step"])
+
     @torch.no_grad()
     def _loss(self, inputs):
         """Return the loss of a batch without training on it."""
@@ -141,13 +157,15 @@ class CapturedStep:
         return loss
 
 
-def record_cuda_graph(step):
+def record_cuda_graph(step, device):
     """Record a step as a CUDA graph.
 
     Parameters
     ----------
     step : callable
         Without arguments; returns a dict with tensors. Not executed, only recorded.
+    device : torch.device
+        Where it computes.
 
     Returns
     -------
@@ -157,8 +175,16 @@ def record_cuda_graph(step):
         What ``step`` returned; every replay fills its tensors anew.
     """
     graph = torch.cuda.CUDAGraph()
-    torch.cuda.synchronize()
-    # Other threads train on streams of their own.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        outputs = step()
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.device(device), _CAPTURING:
+        previous = torch.cuda.current_stream(device)
+        try:
+            # Other threads go on with streams of their own.
+            with torch.cuda.graph(
+                graph, stream=stream, capture_error_mode="thread_local"
+            ):
+                outputs = step()
+        finally:
+            # torch stays on the stream of a capture that fails.
+            torch.cuda.set_stream(previous)
     return graph.replay, outputs

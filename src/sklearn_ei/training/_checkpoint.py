@@ -4,7 +4,9 @@ import hashlib
 import json
 import math
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import FunctionType, MethodType
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
+from ..utils._files import remove_abandoned
 from ..utils._processes import Processes
 from ..utils._stack import LazyTensor
 from ..utils._tensor_file import ModelFileError, read_file, write_file
@@ -80,9 +83,7 @@ class Checkpoint(Callback):
 
     def _find(self, n_epochs):
         """Read the file, and return its digest, empty if there is none."""
-        # What a killed process was writing.
-        for partial in self.path.parent.glob(f".{self.path.name}.*.tmp"):
-            partial.unlink(missing_ok=True)
+        remove_abandoned(self.path)
         if not self.path.exists():
             return ""
         document, tensors = read_file(self.path)
@@ -172,7 +173,7 @@ class Checkpoint(Callback):
         if self.processes.is_main:
             try:
                 self._write(net, complete)
-            except OSError as caught:
+            except Exception as caught:
                 error = caught
         # Nobody goes on before, or if the main process could not write.
         error = self.processes.from_main(error)
@@ -256,16 +257,57 @@ def _parts(value):
         coo = value.tocoo()
         parts = {"row": coo.row, "col": coo.col, "data": coo.data}
     elif isinstance(value, nn.Module):
-        parts = value.state_dict()
+        parts = {"layers": _settings(value), **value.state_dict()}
     elif isinstance(value, dict):
         parts = value
     elif isinstance(value, list | tuple):
         parts = dict(enumerate(value))
     elif hasattr(value, "get_params"):
         parts = value.get_params(deep=False)
-    elif callable(value):
-        parts = {"name": getattr(value, "__qualname__", "")}
+    elif isinstance(value, partial):
+        parts = {"of": value.func, "args": value.args, "keywords": value.keywords}
+    elif isinstance(value, FunctionType):
+        parts = _parts_of_function(value)
+    elif isinstance(value, MethodType):
+        parts = {"function": value.__func__, "self": value.__self__}
+    elif isinstance(value, type) or not hasattr(value, "__dict__"):
+        parts = {"name": getattr(value, "__qualname__", repr(value))}
+        parts = parts if callable(value) else None
+    elif callable(value) or isinstance(value, Callback):
+        parts = vars(value)
     return None if parts is None else parts.items()
+
+
+def _settings(module):
+    """Return what no weight holds, such as slopes, for each layer."""
+    return {
+        name: {
+            "kind": type(layer).__qualname__,
+            **{
+                key: setting
+                for key, setting in vars(layer).items()
+                if not key.startswith("_") and key != "training"
+            },
+        }
+        for name, layer in module.named_modules()
+    }
+
+
+def _parts_of_function(function):
+    """Return what a function computes, as far as it can be told."""
+    code = function.__code__
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = [content for content in cells if content is not function]
+    constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
+    return {
+        "name": f"{function.__module__}.{function.__qualname__}",
+        "code": code.co_code.hex(),
+        "names": code.co_names,
+        "constants": constants,
+        "defaults": function.__defaults__,
+        "keywords": function.__kwdefaults__,
+        "closure": cells,
+    }
 
 
 def _pack(value, tensors):

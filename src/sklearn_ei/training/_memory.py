@@ -23,8 +23,8 @@ def predict_memory(net, y):
     net : ReconstructionNet
         Initialised, before its first step.
     y : torch.Tensor of shape (1, channel, *measurement_shape)
-        A measurement, in the units of the training. f reconstructs it once, in
-        evaluation mode, and what autograd would keep is added up.
+        A measurement, in the units of the training. f reconstructs it, alone and
+        twice at a time, in evaluation mode; what autograd would keep is added up.
 
     Returns
     -------
@@ -32,17 +32,27 @@ def predict_memory(net, y):
         Bytes: a step on n samples takes ``fixed + n * per_sample``.
     """
     function, objective = net.module_, net.criterion_
-    kept = _Kept(function)
     function.eval()
-    with saved_tensors_hooks(kept.pack, lambda tensor: tensor):
-        function(y.to(net.device))
+    y = y.to(net.device)
+    once, twice = (_kept(function, y.repeat(n, *[1] * (y.ndim - 1))) for n in (1, 2))
+    # What does not grow with the samples, such as matrices of A, is there already.
+    of_sample = twice.of_samples - once.of_samples
     n_transforms = objective.n_transforms if objective.alpha > 0 else 0
     n_passes = objective.data_term.n_passes + n_transforms
-    widest = _TRANSIENT * kept.largest * max(1, n_transforms)
+    largest = min(once.largest, of_sample)
+    widest = _TRANSIENT * largest * max(1, n_transforms)
     weights = sum(p.numel() * p.element_size() for p in function.parameters())
     n_contexts = objective.data_term.n_passes + (n_transforms > 0)
-    fixed = _WORKSPACE + _COPIES_OF_WEIGHTS * weights + n_contexts * kept.of_weights
-    return fixed, n_passes * kept.of_samples + widest
+    fixed = _WORKSPACE + _COPIES_OF_WEIGHTS * weights + n_contexts * once.of_weights
+    return fixed, n_passes * of_sample + widest
+
+
+def _kept(function, y):
+    """Return what autograd keeps of f(y)."""
+    kept = _Kept(function)
+    with saved_tensors_hooks(kept.pack, lambda tensor: tensor):
+        function(y)
+    return kept
 
 
 class _Kept:
@@ -89,11 +99,13 @@ def available_memory(device):
     group = Path("/sys/fs/cgroup")
     limit, used = group / "memory.max", group / "memory.current"
     if limit.exists() and used.exists() and limit.read_text().strip() != "max":
-        free.append(int(limit.read_text()) - int(used.read_text()))
+        stat = dict(line.split() for line in (group / "memory.stat").open())
+        cache = int(stat.get("inactive_file", 0)) + int(stat.get("active_file", 0))
+        free.append(int(limit.read_text()) - int(used.read_text()) + cache)
     return min(free)
 
 
-def warn_if_memory_is_short(net, y, n_samples):
+def warn_if_memory_is_short(net, y, n_samples, n_processes=1):
     """Warn if a training is not going to fit, and say what would.
 
     Parameters
@@ -104,21 +116,26 @@ def warn_if_memory_is_short(net, y, n_samples):
         A measurement, in the units of the training.
     n_samples : int
         That there are to train on.
+    n_processes : int, default=1
+        Among which a batch is shared.
 
     Returns
     -------
-    needed : int
-        Bytes that a step takes.
+    needed : int or None
+        Bytes that a step takes; None if not even one sample could be tried.
     """
     device = torch.device(net.device)
-    fixed, per_sample = predict_memory(net, y)
-    batch_size = min(net.batch_size, n_samples)
+    try:
+        fixed, per_sample = predict_memory(net, y)
+    except torch.cuda.OutOfMemoryError:
+        return None  # training will say so
+    batch_size = -(-min(net.batch_size, n_samples) // n_processes)
     needed, free = fixed + batch_size * per_sample, available_memory(device)
     if net.verbose:
         print(f"Training takes about {_human(needed)} of memory.")
     if free is None or needed <= free:
         return needed
-    fitting = int((free - fixed) // per_sample)
+    fitting = int((free - fixed) // max(per_sample, 1)) * n_processes
     advice = (
         f"batch_size={fitting} would fit"
         if fitting >= 1

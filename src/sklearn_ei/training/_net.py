@@ -177,6 +177,9 @@ class ReconstructionNet(NeuralNet):
             self.critic_.requires_grad_(True)
             self.critic_optimizer_.zero_grad()
             critic_error(self._criticise, evaluation.x1, evaluation.x2).backward()
+            if self.processes is not None:
+                # Each has computed all of it, perhaps not to the last bit alike.
+                self.processes.average([p.grad for p in self.critic_.parameters()])
             self.critic_optimizer_.step()
         return {
             "loss": evaluation.loss.detach(),

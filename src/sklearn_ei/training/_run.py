@@ -55,6 +55,7 @@ def train_epochs(
     if complete and remaining == 0:
         return
     net.callbacks_ += watchers
+    net.interrupted_ = False
     try:
         net.partial_fit(dataset, y=None, epochs=remaining)
     except torch.cuda.OutOfMemoryError as error:

@@ -66,10 +66,10 @@ def table(values, device):
 
     A copy from the host makes a GPU wait, and cannot be part of a CUDA graph.
     """
-    return _settled(torch.tensor(values, dtype=torch.float64, device=device))
+    return settled(torch.tensor(values, dtype=torch.float64, device=device))
 
 
-def _settled(constant):
+def settled(constant):
     """Return a constant once every stream of its GPU may read it."""
     if constant.is_cuda:
         torch.cuda.current_stream(constant.device).synchronize()
@@ -87,9 +87,11 @@ def own_stream(device):
         return
     stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        yield
-    stream.synchronize()
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        stream.synchronize()
 
 
 class Constants:
@@ -114,7 +116,7 @@ class Constants:
         if key not in self._variants:
             shared = {} if self._shared is None else vars(self._shared.like(x))
             own = {
-                name: _settled(tensor.to(device=x.device, dtype=x.dtype))
+                name: settled(tensor.to(device=x.device, dtype=x.dtype))
                 for name, tensor in self._tensors.items()
             }
             self._variants[key] = SimpleNamespace(**shared, **own)

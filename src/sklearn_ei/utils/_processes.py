@@ -58,6 +58,13 @@ class Processes:
         for tensor, total in zip(tensors, sums, strict=True):
             tensor.copy_(total.view(tensor.shape))
 
+    @torch.no_grad()
+    def average(self, tensors):
+        """Replace tensors by their means over all processes, in place."""
+        self.add(tensors)
+        for tensor in tensors:
+            tensor.div_(self.size)
+
     def from_main(self, value):
         """Return the value that the main process passed."""
         if self.size == 1:
