@@ -41,7 +41,7 @@ class Watch(Callback):
             y = torch.from_numpy(Y)[:, None].to(net.device) / self.estimator.scale_
             found = torch.cat([net.module_(part) for part in y.split(5)])
         found = found[:, 0].cpu().numpy() * self.estimator.scale_
-        gain = float(np.mean([psnr(*pair) for pair in zip(images, found, strict=True)]))
+        gain = psnr(images, found)
         self.rows.append(
             {
                 "epoch": len(net.history),
@@ -67,10 +67,9 @@ def main():
     images = np.load(options.ct)["images"][:90] / np.float32(65535)
     operator = ParallelBeamCT(n_views=50, image_shape=images.shape[1:])
     Y = operator.measure(images)
-    linear = operator.reconstruct(Y[80:])
-    baseline = np.mean([psnr(*pair) for pair in zip(images[80:], linear, strict=True)])
+    baseline = psnr(images[80:], operator.reconstruct(Y[80:]))
 
-    watch = Watch(Y[80:], images[80:], float(baseline))
+    watch = Watch(Y[80:], images[80:], baseline)
     estimator = EquivariantReconstructor(
         operator, Rotations(360), random_state=0, callbacks=[watch], **options.settings
     )
@@ -81,7 +80,7 @@ def main():
     row = {
         "machine": _record.machine(),
         "settings": options.settings,
-        "baseline_dB": float(baseline),
+        "baseline_dB": baseline,
         "epochs": watch.rows,
         "first_above": reached[0] if reached else None,
     }
