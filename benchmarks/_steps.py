@@ -1,11 +1,14 @@
 """Training steps to time: ours, those of the network alone, and deepinv's."""
 
+from unittest.mock import patch
+
 import torch
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.operators import ParallelBeamCT
+from sklearn_ei.utils._dataset import BatchedDataset
 
 PAPER = {"n_stages": 1, "n_consistency": 0, "width": 64, "depth": 4}
 SMALL = {**PAPER, "width": 16}
@@ -19,11 +22,21 @@ class Ours:
     ----------
     size, n_views, batch : int
         Of the images, the sinograms and a step.
+    stop_before_training : bool
+        Whether its net has not taken any step yet.
     settings : dict
         Of the estimator.
     """
 
-    def __init__(self, size=128, n_views=50, batch=2, device="cpu", **settings):
+    def __init__(
+        self,
+        size=128,
+        n_views=50,
+        batch=2,
+        device="cpu",
+        stop_before_training=False,
+        **settings,
+    ):
         operator = ParallelBeamCT(n_views, (size, size))
         self.images = make_thorax_phantoms(batch, (size, size), random_state=0)
         self.Y = operator.measure(self.images)
@@ -37,13 +50,19 @@ class Ours:
             random_state=0,
             device=device,
             **settings,
-        ).fit(self.Y)
+        )
+        if stop_before_training:
+            with patch("sklearn_ei.reconstruction._learned.train_epochs"):
+                self.estimator.fit(self.Y)
+        else:
+            self.estimator.fit(self.Y)
         self.net = self.estimator.net_
         device = self.estimator.device_
         y = torch.from_numpy(self.Y)[:, None].to(device) / self.estimator.scale_
         with torch.no_grad():
             start = self.estimator.operator_.pinv(y)
         self.batch = (y, None, start)
+        self.dataset = BatchedDataset(*self.batch)
         self.net._set_training(True)
 
     def step(self):
