@@ -74,6 +74,15 @@ def test_slices_come_in_the_order_of_their_position(folder, hounsfield):
     )
 
 
+def test_slices_at_one_position_are_refused_and_gaps_are_said(folder, hounsfield):
+    (folder / "7.dcm").unlink()
+    with pytest.warns(UserWarning, match="from 2 to 4 mm; a slice may be missing"):
+        assert len(read_dicom_series(folder).images) == 11
+    write_slice(folder / "again.dcm", hounsfield[0], 3)
+    with pytest.raises(ValueError, match="at one position, but expected one slice"):
+        read_dicom_series(folder)
+
+
 def test_attenuation(folder, hounsfield):
     images = read_dicom_series(folder, units="attenuation", mu_water=0.2).images
     expected = np.maximum(0.2 * (1 + hounsfield / 1000), 0)

@@ -185,6 +185,11 @@ def urban(server, tmp_path):
     return server
 
 
+def test_checksums_of_unknown_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="checksum of 'img_1"):
+        fetch_urban100(data_home=tmp_path, sha256={"img_1.png": 64 * "0"})
+
+
 def test_urban100_is_in_the_paper_s_order(urban, tmp_path):
     url = f"{urban.url}/urban/"
     images = fetch_urban100(data_home=tmp_path, url=url, image_shape=(16, 16))

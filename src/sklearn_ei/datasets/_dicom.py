@@ -1,6 +1,7 @@
 """Series of DICOM slices: read as images, written as derived images."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from ..utils._validation import check_stack
 from ._files import existing, files_in, readable, require
 
 _UNITS = ("hu", "attenuation")
+# Of the typical gap: what is no gap, and by how much gaps may differ.
+_SAME_PLACE, _UNEVEN = 1e-3, 0.1
 # What no longer holds of a derived image.
 _STALE = (
     "SmallestImagePixelValue",
@@ -57,7 +60,12 @@ def read_dicom_series(folder, *, units="hu", mu_water=0.19, series=None):
     ------
     FileNotFoundError, TypeError, ValueError
         If there is no series, more than one, a file that is damaged or no DICOM, or
-        slices differ in shape or spacing.
+        slices differ in shape or pixel spacing, or two have one position.
+
+    Warns
+    -----
+    UserWarning
+        If the gaps between slices are uneven.
 
     Examples
     --------
@@ -69,6 +77,7 @@ def read_dicom_series(folder, *, units="hu", mu_water=0.19, series=None):
     slices = _read_slices(folder, series)
     first = slices[0][1]
     images = np.stack([_pixels(path, data) for path, data in slices])
+    _check_gaps(slices)
     modality = str(first.get("Modality", ""))
     if units == "attenuation":
         if modality != "CT":
@@ -232,6 +241,27 @@ def _read_slices(folder, series):
                 )
     with readable(found, "slices with positions or instance numbers"):
         return sorted(slices, key=lambda pair: _position(pair[1]))
+
+
+def _check_gaps(slices):
+    """Refuse two slices at one place; warn of uneven gaps, as a lost slice leaves."""
+    gaps = np.diff([_position(data) for _, data in slices])
+    if not len(gaps) or "ImagePositionPatient" not in slices[0][1]:
+        return
+    typical = np.median(gaps)
+    if gaps.min() <= _SAME_PLACE * typical:
+        paths = [str(path) for path, _ in slices[gaps.argmin() :][:2]]
+        raise ValueError(
+            f"Got {paths[0]!r} and {paths[1]!r} at one position, but expected one "
+            "slice at each, not several echoes or points in time."
+        )
+    if np.ptp(gaps) > _UNEVEN * typical:
+        warnings.warn(
+            f"The gaps between slices are from {gaps.min():g} to {gaps.max():g} mm; a "
+            "slice may be missing, and affine has their mean.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _series_of(data):

@@ -162,6 +162,12 @@ def fetch_urban100(
         for number in range(1, 101)
         for part in ["train" if number <= _N_TRAIN else "test"]
     ]
+    unknown = sorted(map(str, set(sums) - {PurePosixPath(name).name for name in names}))
+    if unknown:
+        raise ValueError(
+            f"Got a checksum of {unknown[0]!r}, but expected files from img_001.png to "
+            "img_100.png."
+        )
     files = [
         RemoteFile(name, f"{url}/{name}", sums.get(PurePosixPath(name).name))
         for name in names
