@@ -8,7 +8,7 @@ from sklearn.utils import check_scalar
 
 from .utils._validation import check_stack
 
-__all__ = ["psnr", "ssim"]
+__all__ = ["psnr", "psnr_of_pixels", "ssim"]
 
 _WINDOW = 7  # scikit-image's default
 
