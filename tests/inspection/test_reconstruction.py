@@ -145,6 +145,8 @@ def test_bad_input(ct_problem):
         show(operator, Y, images[:2], samples=4)
     with pytest.raises(TypeError, match="samples along its first axis"):
         show(operator, 3, images)
+    with pytest.raises(TypeError, match="Got operator=3, but expected a Forward"):
+        show(3, Y, images)
     with pytest.raises(ValueError, match="NaN"):
         show(operator, Y, images * np.nan)
     with pytest.raises(TypeError, match="expected a reconstructor"):

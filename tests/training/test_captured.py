@@ -148,6 +148,23 @@ def test_pickles_and_copies_leave_the_record_behind():
     assert net.captured_ is not None
 
 
+def test_a_state_goes_on_with_records_and_without():
+    """A checkpoint of a GPU on a processor: rates that are tensors, and a flag."""
+    plain, net = make_net(beta=0.1), make_net(beta=0.1)
+    state = copy.deepcopy(plain.training_state())
+    for name in ("optimizer_", "critic_optimizer_"):
+        (group,) = state[name]["param_groups"]
+        group.update(lr=torch.tensor(group["lr"]), capturable=True)
+    net.load_training_state(state)
+    for optimizer in (net.optimizer_, net.critic_optimizer_):
+        (group,) = optimizer.param_groups
+        assert isinstance(group["lr"], float)
+        assert group["capturable"] is False
+    for each in (plain, net):
+        each.partial_fit(BatchedDataset(Y), epochs=2)
+    torch.testing.assert_close(torch.tensor(losses(net)), torch.tensor(losses(plain)))
+
+
 def test_what_cannot_be_captured():
     assert can_capture(make_net())
     for callback in (GradientNormClipping(1.0), LRScheduler(), Freezer("*")):

@@ -4,6 +4,8 @@ import numpy as np
 
 from ..metrics import psnr
 from ..model_selection._estimators import unwrap
+from ..operators import ForwardOperator
+from ..utils._params import brief
 from ..utils._validation import check_stack
 from ._drawing import (
     check_samples,
@@ -161,6 +163,11 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
+        if not isinstance(operator, ForwardOperator):
+            raise TypeError(
+                f"Got operator={brief(operator)}, but expected a ForwardOperator such "
+                "as ParallelBeamCT(n_views=50)."
+            )
         chosen = check_samples(samples, count(Y, "Y"))
         measurements = check_stack(pick(Y, chosen, "Y"), "Y", "measurements")
         images = check_stack(pick(images, chosen, "images"), "images", "images")

@@ -75,17 +75,12 @@ class ReconstructionNet(NeuralNet):
         args, kwargs = self.get_params_for_optimizer(
             "optimizer", self.module_.named_parameters()
         )
-        if self.capture:
-            kwargs["capturable"] = True
         self.optimizer_ = self.optimizer(*args, **kwargs)
         if self.critic is not None:
             self.critic_optimizer_ = torch.optim.Adam(
-                self.critic_.parameters(),
-                lr=self.lr,
-                fused=True,
-                capturable=self.capture,
+                self.critic_.parameters(), lr=self.lr, fused=True
             )
-        self._lay_out_rates()
+        self._make_capturable()
         return self
 
     @property
@@ -269,14 +264,19 @@ class ReconstructionNet(NeuralNet):
             else:
                 group["lr"] = rate
 
-    def _lay_out_rates(self):
-        """Keep rates on the device, where a record of a step can see them change."""
-        if not self.capture:
-            return
-        for group in self.optimizer_.param_groups:
-            group["lr"] = torch.as_tensor(
-                group["lr"], dtype=torch.float32, device=self.device
-            )
+    def _make_capturable(self):
+        """Keep rates on the device, where a record of a step sees them change.
+
+        Without records they are plain numbers, also those of a state that was
+        trained with them on another machine.
+        """
+        for name in self._stateful:
+            for group in getattr(getattr(self, name), "param_groups", ()):
+                group["capturable"] = self.capture
+                rate = float(group["lr"])
+                group["lr"] = (
+                    torch.tensor(rate, device=self.device) if self.capture else rate
+                )
 
     def __getstate__(self):
         # A record belongs to a process and to places in its memory.
@@ -316,7 +316,7 @@ class ReconstructionNet(NeuralNet):
             part.load_state_dict(state[name])
             if isinstance(part, torch.optim.Optimizer):
                 _follow_layout(part)
-        self._lay_out_rates()
+        self._make_capturable()
         if self.captured_ is not None:
             self.captured_.forget()
         schedule = dict(self.callbacks_).get("lr_schedule")

@@ -44,7 +44,7 @@ def check_path(name, path, *, folder_ok=False):
     if path is None:
         return
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"Got {name}={brief(path)}, but expected a path, or None.")
+        raise TypeError(f"Got {name}={brief(path)}, but expected a path.")
     fits = folder_ok if Path(path).is_dir() else Path(path).parent.is_dir()
     if not fits:
         what = "a folder, or a file in one," if folder_ok else "a file in a folder"
