@@ -106,7 +106,8 @@ GROUPS = {
     Shifts: {"max_shift": st.none() | ints(1, 4)},
     Reflections: {"axes": st.sampled_from([0, -1, (0,), (0, 1), (-1, -2), 5])},
     Scalings: {"factors": st.lists(floats(0.1), min_size=1, max_size=3),
-               "interpolation": INTERPOLATIONS, "stop_gradient": st.booleans()},
+               "reciprocals": st.booleans(), "interpolation": INTERPOLATIONS,
+               "stop_gradient": st.booleans()},
     Permutations: {"n_elements": ints(1, 9), "random_state": SEEDS},
 }  # fmt: skip
 TRAINING = {

@@ -8,9 +8,21 @@ from sklearn_ei import (
     PseudoInverseReconstructor,
     TotalVariationReconstructor,
 )
+from sklearn_ei.groups import Rotations, Scalings
 from sklearn_ei.noise import GaussianNoise
 
 PRESETS = ("fast", "plain", "paper")
+
+_ROTATIONS = Rotations(360)  # the paper's, for CT
+# Slices that are tilted and shrunk, chosen on validation slices: docs/results.md.
+_TILTS_AND_ZOOMS = Rotations(
+    angles=(*range(-12, 0), *range(1, 13)), interpolation="bicubic"
+) * Scalings(
+    (0.8, 0.85, 0.9, 0.95),
+    reciprocals=False,
+    interpolation="bicubic",
+    stop_gradient=True,
+)
 
 # strategy: (title, parameters, whether it gets ground truth)
 LEARNED = {
@@ -19,6 +31,7 @@ LEARNED = {
     "ei-adversarial": ("EI adversarial", {"beta": None}, False),
     "supervised": ("supervised", {"supervised": True, "alpha": 0}, True),
     "supervised-ei": ("supervised + EI", {"supervised": True}, True),
+    "ei-rotations": ("EI, the paper's group", {"group": _ROTATIONS}, False),
     "ei-robust": ("EI, noise level estimated", {"noise": GaussianNoise()}, False),
     "ei-single": ("EI on the single measurement", {}, False),
 }
@@ -35,7 +48,6 @@ TITLES = {
     **{name: recipe[0] for name, recipe in HANN.items()},
     **DIP,
 }
-ADDED = ("tv", "pinv-hann", "ei-robust", "ei-robust-hann")  # not in the paper
 
 # λ of total variation is chosen among these with the first training images.
 TV_GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -50,8 +62,16 @@ _PAPER = {
     "precision": "float32",
 }
 _ESTIMATOR = {
-    ("fast", "ct"): {"max_epochs": 60},
-    ("fast", "inpainting"): {"max_epochs": 20},
+    ("fast", "ct"): {"group": _TILTS_AND_ZOOMS},
+    # Lost pixels follow from those beside them: many shallow networks in turn.
+    ("fast", "inpainting"): {
+        "n_stages": 8,
+        "depth": 1,
+        "n_consistency": 1,
+        "batch_size": 1,
+        "lr": 4e-3,
+        "max_epochs": 10,
+    },
     ("plain", "ct"): {**_PLAIN, "max_epochs": 60},
     ("plain", "inpainting"): {**_PLAIN, "max_epochs": 40},
     ("paper", "ct"): {
@@ -94,13 +114,16 @@ class Spec:
     alpha: float | None = None  # None: the preset's
     sample: int | None = None  # number of a test image, for what sees one alone
 
-    def canonical(self, settings):
+    def canonical(self, preset):
         """Return the one name of runs that have several: EI with α = 0 is MC."""
+        parameters = _ESTIMATOR[preset, _kind(self.problem)]
+        if self.strategy == "ei-rotations" and "group" not in parameters:
+            return replace(self, strategy="ei").canonical(preset)
         if self.strategy != "ei" or self.alpha is None:
             return self
         if self.alpha == 0:
             return replace(self, strategy="mc", alpha=None)
-        if self.alpha == _preset(settings, self.problem).get("alpha"):
+        if self.alpha == parameters.get("alpha"):
             return replace(self, alpha=None)
         return self
 
@@ -123,10 +146,6 @@ class Spec:
 
 def _kind(problem):
     return "inpainting" if problem == "inpainting" else "ct"
-
-
-def _preset(settings, problem):
-    return _ESTIMATOR[settings.preset, _kind(problem)]
 
 
 def make_estimator(spec, problem, settings):
@@ -157,21 +176,21 @@ def make_estimator(spec, problem, settings):
             device=settings.device,
             **parameters,
         )
-    parameters = {**_preset(settings, problem.name), **LEARNED[strategy][1]}
+    parameters = {
+        "group": problem.group,
+        **_ESTIMATOR[settings.preset, _kind(problem.name)],
+        **LEARNED[strategy][1],
+    }
     if spec.alpha is not None:
         parameters["alpha"] = spec.alpha
     if parameters.get("beta", 0) is None:
         parameters["beta"] = _BETA[settings.preset]
     if strategy == "ei-single":
         parameters.update(batch_size=1, max_epochs=_SINGLE_EPOCHS)
-    parameters["max_epochs"] = settings.scaled(parameters["max_epochs"])
-    return EquivariantReconstructor(
-        operator,
-        problem.group,
-        random_state=settings.seed,
-        device=settings.device,
-        **parameters,
+    estimator = EquivariantReconstructor(
+        operator, random_state=settings.seed, device=settings.device, **parameters
     )
+    return estimator.set_params(max_epochs=settings.scaled(estimator.max_epochs))
 
 
 def schedule_of(spec, settings, n_epochs):

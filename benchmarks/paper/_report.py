@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from statistics import mean, stdev
 
-from ._recipes import DIP, PRESETS, TITLES
+from ._recipes import DIP, PRESETS, TITLES, Spec
 from ._tables import (
     PAPER,
     PAPER_ALPHA,
@@ -79,13 +79,15 @@ def render(page, runs):
 
 
 # ------------------------------------------------------------------------ choosing
-def select(runs, problem, strategy, preset, *, alpha=None):
+def select(runs, spec, preset):
     """Return one run a seed, with the most epochs, that saw the whole data set."""
+    spec = spec.canonical(preset)
+    wanted = (spec.problem, spec.strategy, preset, spec.alpha, None)
     chosen = {}
     for run in runs:
         of = run["run"]
         key = (of["problem"], of["strategy"], of["preset"], of["alpha"], of["sample"])
-        if key != (problem, strategy, preset, alpha, None):
+        if key != wanted:
             continue
         before = chosen.get(of["seed"])
         if before is None or before["epochs"] < run["epochs"]:
@@ -110,16 +112,6 @@ def _of_paper(value):
     return "–" if value is None else f"{value:.2f}"
 
 
-def _strategy_of(problem, alpha, preset):
-    """Return under which strategy and α the run of a row of Table 2 is kept."""
-    if alpha == 0:
-        return "mc", None
-    known = {("ct", "paper"): 100, ("inpainting", "paper"): 1}
-    if known.get((problem, preset)) == alpha:
-        return "ei", None
-    return "ei", float(alpha)
-
-
 # -------------------------------------------------------------------------- tables
 def _table1(problem, runs):
     # The paper's colour figures are compared in the paper's convention.
@@ -129,7 +121,7 @@ def _table1(problem, runs):
     for spec in table1_specs(problem):
         cells = []
         for preset in PRESETS:
-            found = select(runs, problem, spec.strategy, preset)
+            found = select(runs, spec, preset)
             if not found:
                 cells.append(_NOT_RUN)
                 continue
@@ -168,8 +160,7 @@ def _table2(problem, runs):
     for alpha, paper in PAPER_ALPHA[problem].items():
         cells = []
         for preset in PRESETS:
-            strategy, key = _strategy_of(problem, alpha, preset)
-            found = select(runs, problem, strategy, preset, alpha=key)
+            found = select(runs, Spec(problem, "ei", float(alpha)), preset)
             cells.append(_cell(found, measure))
         rows.append([f"{alpha:g}", _of_paper(paper), *cells])
     return _table(head, rows)
@@ -181,7 +172,7 @@ def _crime(runs):
     for spec in crime_specs():
         cells = []
         for preset in PRESETS[:2]:
-            found = select(runs, "ct-fine", spec.strategy, preset)
+            found = select(runs, spec, preset)
             ssim = f", {_cell(found, 'ssim', '.3f')}" if found else ""
             cells.append(_cell(found) + ssim)
         rows.append([spec.title, *cells])
@@ -194,7 +185,8 @@ def _gaps(runs):
     for problem, number in (("ct", 5), ("inpainting", 8)):
         for strategy in ("mc", "ei", "supervised"):
             title = f"figure {number}: {problem}, {TITLES[strategy]}"
-            found = [r for p in PRESETS for r in select(runs, problem, strategy, p)]
+            spec = Spec(problem, strategy)
+            found = [r for preset in PRESETS for r in select(runs, spec, preset)]
             if not found:
                 rows.append([title, "–", _NOT_RUN, _NOT_RUN, _NOT_RUN])
             for run in found:

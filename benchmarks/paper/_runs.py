@@ -245,7 +245,7 @@ def _execute(spec, settings):
 def ensure(specs, settings):
     """Return the runs of ``specs``, after training those that are missing."""
     torch.set_num_threads(settings.threads)
-    runs = [Run(spec.canonical(settings), settings) for spec in specs]
+    runs = [Run(spec.canonical(settings.preset), settings) for spec in specs]
     missing = {run.name: run.spec for run in runs if not run.done}
     todo = sorted(missing.values(), key=lambda spec: -spec.cost)
     if len(todo) > 1 and settings.jobs > 1:

@@ -19,7 +19,8 @@ PAPER_ALPHA = {
 
 
 def table1_specs(problem):
-    return [Spec(problem, strategy) for strategy in (*STRATEGIES, "tv")]
+    added = ("tv",) if problem == "inpainting" else ("ei-rotations", "tv")
+    return [Spec(problem, strategy) for strategy in (*STRATEGIES, *added)]
 
 
 def table2_specs(problem):

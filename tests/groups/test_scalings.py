@@ -17,6 +17,17 @@ def test_elements_are_factors_and_their_reciprocals():
     assert group.scales(range(5)).tolist() == [1.0, 0.5, 2.0, 0.8, 1.25]
 
 
+def test_without_reciprocals_images_are_only_shrunk():
+    group = Scalings([0.5, 0.8], reciprocals=False)
+    assert group.n_elements == 3
+    assert group.scales(range(3)).tolist() == [1.0, 0.5, 0.8]
+    # What is shrunk can be undone, though the inverse is no element.
+    x = Scalings([4], reciprocals=False).transform(torch.ones(1, 1, 8, 8), 1)
+    assert torch.equal(
+        group.inverse_transform(x, 1)[..., 2:-2, 2:-2], x[..., 2:-2, 2:-2]
+    )
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (15, 22)])
 @pytest.mark.parametrize("factor", [0.5, 0.75, 1.3])
 def test_bilinear_agrees_with_skimage(shape, factor):
@@ -71,6 +82,12 @@ def test_stopping_gradients(stop_gradient, product):
 def test_wrong_parameters_are_refused(params, match):
     with pytest.raises(ValueError, match=match):
         Scalings(**params).resolve((8, 8))
+
+
+@pytest.mark.parametrize("name", ["reciprocals", "stop_gradient"])
+def test_flags_are_flags(name):
+    with pytest.raises(TypeError, match=name):
+        Scalings(**{name: 1}).resolve((8, 8))
 
 
 def test_signals_are_refused():

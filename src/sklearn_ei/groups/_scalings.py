@@ -13,13 +13,16 @@ from ._resample import INTERPOLATIONS, resample
 
 
 class Scalings(Group):
-    """Zooms of 2-D images by a finite set of factors and their reciprocals.
+    """Zooms of 2-D images by a finite set of factors, and their reciprocals.
 
     Parameters
     ----------
     factors : array-like of shape (n_factors,), default=(0.5, 0.75)
         Factors s > 0: above 1 enlarges what is in the image, below 1 shrinks it.
-        The reciprocals 1/s that are missing and the identity are added.
+        The identity is added.
+    reciprocals : bool, default=True
+        Whether the reciprocals 1/s that are missing are added as well. Without
+        them, images are only shrunk (or only enlarged).
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
         How values between pixels are found; outside the image they are zero.
     stop_gradient : bool, default=False
@@ -30,17 +33,18 @@ class Scalings(Group):
     Attributes
     ----------
     n_elements : int
-        The identity, the factors and their reciprocals.
+        The identity, the factors and, with ``reciprocals``, theirs.
     is_exact : bool
         False: zooms are interpolated, and lose fine detail or borders.
 
     Notes
     -----
     (T_g x)(r) = x(r/s), with r from the image's centre, and no filter against
-    aliasing. The elements are a set that holds its inverses, but not its
-    products. Images whose measurements lack high frequencies can be learnt from
-    zooms, not from rotations or shifts [1]_; there, images are shrunk to 0.5 and
-    0.75.
+    aliasing. The elements are a set that holds its inverses (with
+    ``reciprocals``; T_g⁻¹ is there in any case), but not its products. Images
+    whose measurements lack high frequencies can be learnt from zooms, not from
+    rotations or shifts [1]_; there, images are shrunk to 0.5 and 0.75. What is
+    shrunk brings low frequencies, which are known well, to high ones.
 
     References
     ----------
@@ -63,9 +67,15 @@ class Scalings(Group):
     """
 
     def __init__(
-        self, factors=(0.5, 0.75), *, interpolation="bilinear", stop_gradient=False
+        self,
+        factors=(0.5, 0.75),
+        *,
+        reciprocals=True,
+        interpolation="bilinear",
+        stop_gradient=False,
     ):
         self.factors = factors
+        self.reciprocals = reciprocals
         self.interpolation = interpolation
         self.stop_gradient = stop_gradient
 
@@ -73,9 +83,8 @@ class Scalings(Group):
     def _scales(self):
         scales = [1.0]
         for factor in np.asarray(self.factors, dtype=float).tolist():
-            scales += [
-                s for s in (factor, 1 / factor) if not np.isclose(s, scales).any()
-            ]
+            pair = (factor, 1 / factor) if self.reciprocals else (factor,)
+            scales += [s for s in pair if not np.isclose(s, scales).any()]
         return scales
 
     @property
@@ -100,6 +109,7 @@ class Scalings(Group):
                 "identity is element 0 already."
             )
         check_option("interpolation", self.interpolation, INTERPOLATIONS)
+        check_scalar(self.reciprocals, "reciprocals", bool)
         check_scalar(self.stop_gradient, "stop_gradient", bool)
         if len(image_shape) != 2:
             raise ValueError(
