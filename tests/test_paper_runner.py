@@ -256,6 +256,15 @@ def test_the_paper_s_settings(problem, data, out):
     assert _runs.Run(Spec(problem, "ei-adversarial"), settings).estimator.beta == 1e-8
 
 
+def test_the_paper_s_group_beside_ours(data, out):
+    ours, its = Spec("ct", "ei"), Spec("ct", "ei-rotations")
+    assert [its.canonical(p) for p in ("fast", "plain", "paper")] == [its, ours, ours]
+    settings = settings_of(data, out)
+    problem = _problems.load_problem("ct", settings)
+    groups = [make_estimator(s, problem, settings).group for s in (ours, its)]
+    assert str(groups[1]) == str(problem.group) != str(groups[0])
+
+
 def test_other_settings_are_other_runs(data, out):
     names = {
         _runs.Run(Spec("ct", "ei"), settings_of(data, out, *more)).name

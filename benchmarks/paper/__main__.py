@@ -16,7 +16,7 @@ from pathlib import Path
 SINGLE = {"table1": "1", "table2": "2: the weight α"}
 HELP = {
     "figure1": "one image of both problems",
-    "figure3": "1-D toy: with and without shift invariance (a minute)",
+    "figure3": "1-D toy: with and without shift invariance (minutes)",
     "figure4": "CT images",
     "figure5": "CT: PSNR against the epoch",
     "figure6": "inpainted images",

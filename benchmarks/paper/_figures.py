@@ -80,7 +80,8 @@ def _panels(name, rows, settings):
     values = [
         {title: value for title, _, value in row if value is not None} for row in rows
     ]
-    return _finish(name, figure, {"psnr": values}, settings)
+    # Photographs are large as PNG.
+    return _finish(name, figure, {"psnr": values}, settings, dpi=80)
 
 
 def curves(name, settings):
@@ -116,11 +117,11 @@ def _pyplot():
     return plt
 
 
-def _finish(name, figure, document, settings):
+def _finish(name, figure, document, settings, dpi=110):
     stem = f"{name}-{settings.preset}-seed{settings.seed}"
     settings.out.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
-    figure.savefig(settings.out / f"{stem}.png", dpi=110)
+    figure.savefig(settings.out / f"{stem}.png", dpi=dpi)
     _pyplot().close(figure)
     write_json(settings.out / f"{stem}.json", {"preset": settings.preset, **document})
     print(f"{settings.out / stem}.png", flush=True)

@@ -16,7 +16,7 @@ from ._figures import _finish, _pyplot
 LENGTH, HALF_WIDTH = 64, 10
 LOST = slice(34, 42)
 _CENTRE = 32
-_N_TRAIN, _N_TEST, _EPOCHS = 200, 50, 30
+_N_TRAIN, _N_TEST, _EPOCHS = 200, 50, 150
 
 
 def signals(n, *, invariant, rng):
@@ -46,7 +46,7 @@ def figure3(settings):
         shown = int(np.argmax(top))
         axis.axvspan(LOST.start, LOST.stop - 1, color="0.9", label="lost")
         axis.plot(test[shown], "k", label="truth")
-        values[name] = {"A†y": _quality(test, test * mask)}
+        values[name] = {"A†y": _quality(test, test * mask, mask)}
         for title, alpha, style in (("MC", 0, "C2--"), ("EI", "auto", "C0-")):
             ei = EquivariantReconstructor(
                 operator,
@@ -61,18 +61,22 @@ def figure3(settings):
                 device=settings.device,
             ).fit(operator.measure(train))
             found = ei.predict(operator.measure(test))
-            values[name][title] = _quality(test, found)
+            values[name][title] = _quality(test, found, mask)
             axis.plot(found[shown], style, label=title)
         axis.set(title=name, xlabel="sample")
     axes[0].legend(fontsize=8)
     return _finish("figure3", figure, {"errors": values}, settings)
 
 
-def _quality(test, found):
-    """Return relative errors, of whole signals and of the samples that were lost."""
+def _quality(test, found, mask):
+    """Return relative errors: of whole signals, and of what is measured and lost."""
 
     def error(part):
         difference = np.square(found[:, part] - test[:, part]).mean()
         return float(np.sqrt(difference / np.square(test[:, part]).mean()))
 
-    return {"relative_error": error(slice(None)), "of_lost_samples": error(LOST)}
+    return {
+        "relative_error": error(slice(None)),
+        "of_measured_samples": error(mask),
+        "of_lost_samples": error(~mask),
+    }
