@@ -23,9 +23,11 @@ import time
 import _record
 import numpy as np
 import torch
+from paper._recipes import TILTS_AND_ZOOMS
+from sklearn.base import clone
 
 from sklearn_ei import EquivariantReconstructor
-from sklearn_ei.groups import Rotations, Scalings, Shifts
+from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
@@ -33,19 +35,8 @@ N_TRAIN, N_ALL = 70, 80
 CT_EPOCHS, INPAINTING_EPOCHS = 8, 10
 
 
-def zooms(factors):
-    return Scalings(
-        factors, reciprocals=False, interpolation="bicubic", stop_gradient=True
-    )
-
-
-def tilts(most):
-    angles = (*range(-most, 0), *range(1, most + 1))
-    return Rotations(angles=angles, interpolation="bicubic")
-
-
+TILTS, ZOOMS = TILTS_AND_ZOOMS.factors
 ROTATIONS = {how: Rotations(360, interpolation=how) for how in ("bicubic", "fft")}
-TILTS_AND_ZOOMS = tilts(12) * zooms((0.8, 0.85, 0.9, 0.95))
 # name: (group, whether ground truth is transformed by it)
 CT = {
     "supervised": (None, True),
@@ -55,13 +46,13 @@ CT = {
     "EI, rotations, bicubic": (ROTATIONS["bicubic"], False),
     "EI, rotations, fft": (ROTATIONS["fft"], False),
     "EI, rotations and zooms from 0.7": (
-        ROTATIONS["bicubic"] * zooms((0.7, 0.75, 0.8, 0.85, 0.9, 0.95)),
+        ROTATIONS["bicubic"]
+        * clone(ZOOMS).set_params(factors=(0.7, 0.75, 0.8, 0.85, 0.9, 0.95)),
         False,
     ),
     "EI, tilts and zooms": (TILTS_AND_ZOOMS, False),
     "EI, tilts, fft, and zooms": (
-        Rotations(angles=TILTS_AND_ZOOMS.first.angles, interpolation="fft")
-        * TILTS_AND_ZOOMS.second,
+        clone(TILTS).set_params(interpolation="fft") * ZOOMS,
         False,
     ),
 }

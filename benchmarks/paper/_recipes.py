@@ -15,7 +15,7 @@ PRESETS = ("fast", "plain", "paper")
 
 _ROTATIONS = Rotations(360)  # the paper's, for CT
 # Slices that are tilted and shrunk, chosen on validation slices: docs/results.md.
-_TILTS_AND_ZOOMS = Rotations(
+TILTS_AND_ZOOMS = Rotations(
     angles=(*range(-12, 0), *range(1, 13)), interpolation="bicubic"
 ) * Scalings(
     (0.8, 0.85, 0.9, 0.95),
@@ -62,7 +62,7 @@ _PAPER = {
     "precision": "float32",
 }
 _ESTIMATOR = {
-    ("fast", "ct"): {"group": _TILTS_AND_ZOOMS},
+    ("fast", "ct"): {"group": TILTS_AND_ZOOMS},
     # Lost pixels follow from those beside them: many shallow networks in turn.
     ("fast", "inpainting"): {
         "n_stages": 8,
