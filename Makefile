@@ -35,9 +35,9 @@ lint: $(STAMP)
 	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
 
-doc: $(DOC_STAMP)  ## the site, docs/_build/html/index.html; examples that changed are run
-	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
-	$(VENV)/bin/python tools/check_site.py docs/_build/html
+doc: $(DOC_STAMP)  ## the site, doc/_build/html/index.html; examples that changed are run
+	$(VENV)/bin/sphinx-build -W --keep-going -b html doc doc/_build/html
+	$(VENV)/bin/python tools/check_site.py doc/_build/html
 
 clean:
-	rm -rf $(VENV) dist docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst
+	rm -rf $(VENV) dist doc/_build doc/auto_examples doc/generated doc/sg_execution_times.rst

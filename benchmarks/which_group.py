@@ -2,7 +2,7 @@
 
     python benchmarks/which_group.py
 
-docs/which_group.md shows its result, results/which_group.json. A pair takes
+doc/which_group.md shows its result, results/which_group.json. A pair takes
 seconds; the whole table some minutes on one core.
 """
 

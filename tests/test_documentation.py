@@ -12,7 +12,7 @@ import pytest
 import sklearn_ei
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
+DOCS = ROOT / "doc"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md")),
     *sorted(DOCS.glob("*.md")),
@@ -73,7 +73,7 @@ def test_every_page_is_in_a_table_of_contents():
 
 
 def reference():
-    """Return the full names that docs/api.rst lists."""
+    """Return the full names that doc/api.rst lists."""
     module, names = "", set()
     for line in read(DOCS / "api.rst").splitlines():
         if line.startswith(".. currentmodule::"):

@@ -9,7 +9,7 @@ import pytest
 
 import sklearn_ei
 
-# Ground floor first; imports go down only, as docs/architecture.md says.
+# Ground floor first; imports go down only, as doc/architecture.md says.
 FLOORS = [
     {"utils", "networks"},
     {"operators", "groups", "noise"},

@@ -1,6 +1,6 @@
 """Check the built site: links, anchors and images inside it lead somewhere.
 
-    python tools/check_site.py docs/_build/html
+    python tools/check_site.py doc/_build/html
 
 Links into other sites are not followed: a build needs no network.
 """

@@ -74,7 +74,7 @@ def parser():
         commands.add_parser(name, parents=[shared], help=title)
     everything = commands.add_parser("all", parents=[shared], help="all of a problem")
     everything.add_argument("problem", choices=("ct", "inpainting"))
-    report = commands.add_parser("report", help="write docs/results.md")
+    report = commands.add_parser("report", help="write doc/results.md")
     report.add_argument(
         "--collect",
         type=Path,

@@ -14,7 +14,7 @@ from sklearn_ei.noise import GaussianNoise
 PRESETS = ("fast", "plain", "paper")
 
 _ROTATIONS = Rotations(360)  # the paper's, for CT
-# Slices that are tilted and shrunk, chosen on validation slices: docs/results.md.
+# Slices that are tilted and shrunk, chosen on validation slices: doc/results.md.
 TILTS_AND_ZOOMS = Rotations(
     angles=(*range(-12, 0), *range(1, 13)), interpolation="bicubic"
 ) * Scalings(

@@ -1,4 +1,4 @@
-"""docs/results.md, whose tables come from the committed JSON of runs."""
+"""doc/results.md, whose tables come from the committed JSON of runs."""
 
 import json
 import re
@@ -16,8 +16,8 @@ from ._tables import (
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "paper"
-PAGE = ROOT / "docs" / "results.md"
-FIGURES = ROOT / "docs" / "figures"
+PAGE = ROOT / "doc" / "results.md"
+FIGURES = ROOT / "doc" / "figures"
 _NOT_RUN = "not run"
 
 

@@ -223,7 +223,7 @@ def test_three_processes_with_uneven_batches(alone, tmp_path):
 )
 def test_the_script_of_the_guide(command, tmp_path):
     pytest.importorskip("accelerate")
-    page = Path(__file__).parents[2] / "docs" / "many_machines.md"
+    page = Path(__file__).parents[2] / "doc" / "many_machines.md"
     if not page.exists():
         pytest.skip("the documentation is not beside the tests")
     blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)

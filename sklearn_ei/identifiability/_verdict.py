@@ -3,7 +3,7 @@
 from ._spectrum import ZERO
 
 _SMALL = 1e-2  # of σ_min/σ_max, below which a pass comes with a warning
-#: The index has to be this many times its floor (docs/identifiability.md).
+#: The index has to be this many times its floor (doc/identifiability.md).
 CLEAR_OF_FLOOR = 1.5
 _NO_PROMISE = "This is necessary for learning; it does not guarantee learning."
 
