@@ -8,7 +8,7 @@ from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils._dataset import BatchedDataset
+from sklearn_ei.utils.dataset import BatchedDataset
 
 PAPER = {"n_stages": 1, "n_consistency": 0, "width": 64, "depth": 4}
 SMALL = {**PAPER, "width": 16}

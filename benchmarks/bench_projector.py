@@ -23,7 +23,7 @@ import torch
 
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 SEED = 0
 PEERS = ("astra-toolbox", "scikit-image", "torchtomo")

@@ -27,7 +27,7 @@ from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations
 from sklearn_ei.losses import DataTerm, EquivariantObjective, Evaluation
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 
 class VariableSplitting(EquivariantObjective):

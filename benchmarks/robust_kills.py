@@ -29,8 +29,8 @@ from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Shifts
 from sklearn_ei.operators import Inpainting
 from sklearn_ei.training import _checkpoint
-from sklearn_ei.utils import _files
-from sklearn_ei.utils._tensor_file import read_file
+from sklearn_ei.utils import files
+from sklearn_ei.utils.tensor_file import read_file
 
 AIMS = ("training", "training", "write", "write", "start")
 PAUSE = 0.01  # of a slow write, at each of its steps
@@ -70,7 +70,7 @@ def slow_writes():
     """Make every step of a checkpoint's write take long enough to be hit."""
     os.fsync = slow_down(os.fsync, PAUSE, PAUSE)
     os.replace = slow_down(os.replace, PAUSE, PAUSE)
-    whole = _files.write_atomically
+    whole = files.write_atomically
 
     def in_pieces(path, chunks):
         def pieces():
@@ -83,7 +83,7 @@ def slow_writes():
 
         whole(path, pieces())
 
-    import sklearn_ei.utils._tensor_file as tensor_file
+    from sklearn_ei.utils import tensor_file
 
     tensor_file.write_atomically = in_pieces
 

@@ -145,7 +145,7 @@ def loop(options):
         precision="float32",
     ).fit(Y)
     net = estimator.net_
-    from sklearn_ei.utils._dataset import BatchedDataset
+    from sklearn_ei.utils.dataset import BatchedDataset
 
     y = torch.from_numpy(Y)[:, None].to(estimator.device_)
     dataset = BatchedDataset(y, None, y)

@@ -26,7 +26,7 @@ from sklearn_ei.operators import (
     ParallelBeamCT,
     gaussian_kernel,
 )
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

@@ -12,7 +12,7 @@ import torch
 
 from sklearn_ei import save
 from sklearn_ei.metrics import psnr, psnr_of_pixels, ssim
-from sklearn_ei.utils._files import write_atomically
+from sklearn_ei.utils.files import write_atomically
 
 from .. import _record
 from ._callbacks import StepSchedule, Watch

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..utils._files import write_atomically
-from ..utils._params import brief, check_path, check_real
-from ..utils._validation import check_stack
+from ..utils.files import write_atomically
+from ..utils.params import brief, check_path, check_real
+from ..utils.validation import check_stack
 from ._files import existing, files_in, readable, require
 
 _TIFF = (".tif", ".tiff")

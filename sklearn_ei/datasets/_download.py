@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sklearn.datasets import get_data_home
 
-from ..utils._files import write_atomically
+from ..utils.files import write_atomically
 
 _SUMS = "SHA256SUMS"  # in the format of `sha256sum --check`
 _TIMEOUT = 30  # seconds without an answer

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._download import RemoteFile, fetch_files
 from ._folder import load_images
 

@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..utils._params import brief
+from ..utils.params import brief
 
 
 def require(module, what):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import check_scalar
 
-from ..utils._params import brief, check_shape
+from ..utils.params import brief, check_shape
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._files import existing, readable, require
 
 # LoDoPaB-CT: 362² pixels over 26 cm, 1000 views at the middle of equal parts of the

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..utils._params import check_shape
+from ..utils.params import check_shape
 
 # Linear attenuation at about 70 keV, in 1/cm.
 _AIR, _LUNG, _FAT, _MUSCLE, _BLOOD, _BONE = 0.0, 0.055, 0.18, 0.20, 0.21, 0.38

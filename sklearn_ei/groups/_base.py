@@ -6,8 +6,8 @@ from typing import Self
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from ..utils._html import FactsMixin, shape_text
-from ..utils._params import brief
+from ..utils.html import FactsMixin, shape_text
+from ..utils.params import brief
 
 
 class _Adjoint(torch.autograd.Function):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
-from ..utils._device import settled
+from ..utils.device import settled
 from ._base import Group
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._base import Group
 
 

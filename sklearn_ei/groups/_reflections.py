@@ -4,7 +4,7 @@ from numbers import Integral
 
 import torch
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._base import Group
 
 

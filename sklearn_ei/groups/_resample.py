@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..utils._device import table
+from ..utils.device import table
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 

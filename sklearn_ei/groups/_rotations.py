@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._device import table
-from ..utils._params import brief, check_option
+from ..utils.device import table
+from ..utils.params import brief, check_option
 from ._base import Group
 from ._resample import INTERPOLATIONS, quarter_turns, resample, rotate_by_shears
 

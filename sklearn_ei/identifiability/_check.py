@@ -9,8 +9,8 @@ from sklearn.utils import check_scalar
 
 from ..groups import Group
 from ..operators import ForwardOperator
-from ..utils._params import check_option, check_real
-from ..utils._random import draw_seed, make_generator
+from ..utils.params import check_option, check_real
+from ..utils.random import draw_seed, make_generator
 from ._bounds import count_orbits, is_cyclic, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum

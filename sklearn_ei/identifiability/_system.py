@@ -6,7 +6,7 @@ import torch
 
 from ..groups import Group
 from ..operators import ForwardOperator
-from ..utils._params import brief, check_shape
+from ..utils.params import brief, check_shape
 
 # Constants of operators are float32: identities hold to about 1e-7 at best.
 _IDENTITY = {torch.float64: 1e-6, torch.float32: 2e-5}

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._drawing import styles, take_axes
 
 

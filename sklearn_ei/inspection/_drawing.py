@@ -7,7 +7,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ..utils._params import brief
+from ..utils.params import brief
 
 # The colours of Okabe and Ito, which colour-blind readers tell apart, in an order
 # in which neighbours differ in lightness; and, for print, lines and markers.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..identifiability import GroupRankReport, check_group_rank
-from ..utils._params import brief
+from ..utils.params import brief
 from ._drawing import take_axes
 
 _FLOOR = 1e-9  # σ/σ_max below it is drawn at it

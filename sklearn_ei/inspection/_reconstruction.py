@@ -5,8 +5,8 @@ import numpy as np
 from ..metrics import psnr
 from ..model_selection._estimators import unwrap
 from ..operators import ForwardOperator
-from ..utils._params import brief
-from ..utils._validation import check_stack
+from ..utils.params import brief
+from ..utils.validation import check_stack
 from ._drawing import (
     check_samples,
     count,

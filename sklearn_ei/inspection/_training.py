@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._drawing import styles, take_axes
 
 _NAMES = {

@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-from ..utils._params import brief
+from ..utils.params import brief
 
 _DISTANCES = {"l2": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}
 

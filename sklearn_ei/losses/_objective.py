@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..utils._random import RandomStream
+from ..utils.random import RandomStream
 from ._adversarial import adversarial_error
 from ._equivariance import equivariance_error
 

@@ -2,7 +2,7 @@
 
 import torch.nn.functional as F
 
-from ..utils._random import RandomStream
+from ..utils.random import RandomStream
 from ._data_term import DataTerm
 
 

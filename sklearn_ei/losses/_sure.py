@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..utils._random import RandomStream
+from ..utils.random import RandomStream
 from ._data_term import DataTerm
 
 # Of the noise's standard deviation. Smaller steps drown in the rounding errors of

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
-from ..utils._random import RandomStream
+from ..utils.random import RandomStream
 from ._data_term import DataTerm
 from ._sure import draw_probe
 

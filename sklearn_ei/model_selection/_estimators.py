@@ -8,8 +8,8 @@ import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._arrays import array_to_tensor
-from ..utils._validation import check_measurements
+from ..utils.arrays import array_to_tensor
+from ..utils.validation import check_measurements
 
 BATCH_SIZE = 16
 

@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state, check_scalar
 
 from ..operators import MRI, ODLOperator
 from ..operators._ray_transform import RayTransformOperator
-from ..utils._cgls import minimum_norm_solution
-from ..utils._params import check_option
-from ..utils._random import draw_seed, make_generator
+from ..utils.cgls import minimum_norm_solution
+from ..utils.params import check_option
+from ..utils.random import draw_seed, make_generator
 from ._estimators import batches, relative_energy, unwrap, with_operator
 from ._self_consistency import check_group, transform_and_repeat
 

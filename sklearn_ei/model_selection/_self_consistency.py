@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from ..utils._random import draw_seed, make_generator
+from ..utils.random import draw_seed, make_generator
 from ._estimators import batches, relative_energy, unwrap
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..metrics import psnr, ssim
-from ..utils._validation import check_images
+from ..utils.validation import check_images
 from ._estimators import unwrap
 
 

@@ -9,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
-from ..utils._params import brief
+from ..utils.params import brief
 from ._estimate import estimate_levels
 
 

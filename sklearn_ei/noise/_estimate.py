@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from ..utils._random import make_generator
+from ..utils.random import make_generator
 
 _N_ENTRIES = 300_000  # of measurements looked at, in whole samples
 _MAX_SAMPLES = 32

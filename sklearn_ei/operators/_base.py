@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 
-from ..utils._arrays import array_to_tensor, split_channels, tensor_to_array
-from ..utils._html import FactsMixin, shape_text
-from ..utils._params import brief
-from ..utils._random import make_generator
-from ..utils._validation import check_stack
+from ..utils.arrays import array_to_tensor, split_channels, tensor_to_array
+from ..utils.html import FactsMixin, shape_text
+from ..utils.params import brief
+from ..utils.random import make_generator
+from ..utils.validation import check_stack
 
 # The step of x += w·B(y − Ax) is stable below 2/‖BA‖; the margin covers what
 # the power iteration leaves undecided.
@@ -130,7 +130,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     # ---------------------------------------------------------------- built state
     @abstractmethod
     def _build(self, image_shape, measurement_shape):
-        """Return the :class:`~sklearn_ei.utils._device.Constants` of A."""
+        """Return the :class:`~sklearn_ei.utils.device.Constants` of A."""
 
     @property
     def _constants(self):

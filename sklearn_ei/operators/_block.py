@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._params import brief, check_shape
+from ..utils.params import brief, check_shape
 from ._base import ForwardOperator
 
 

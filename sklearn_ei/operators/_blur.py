@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
-from ..utils._device import Constants
-from ..utils._params import brief, check_option, check_real, check_shape
+from ..utils.device import Constants
+from ..utils.params import brief, check_option, check_real, check_shape
 from ._base import ForwardOperator
 
 # Without regularisation, frequencies below this share of the largest are lost.

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..utils._random import make_generator
+from ..utils.random import make_generator
 from ._base import ForwardOperator
 
 

@@ -5,8 +5,8 @@ from numbers import Integral
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._device import Constants
-from ..utils._params import check_shape
+from ..utils.device import Constants
+from ..utils.params import check_shape
 from ._base import ForwardOperator
 
 

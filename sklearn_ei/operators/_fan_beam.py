@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..utils._odl import import_odl
-from ..utils._params import check_option, check_real
+from ..utils.odl import import_odl
+from ..utils.params import check_option, check_real
 from ._ray_transform import RayTransformOperator, largest_image, view_partition
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..utils._random import make_generator
+from ..utils.random import make_generator
 
 _POWER_ITERATIONS = 100
 # After 100 power iterations on a matrix of up to 100 000 columns the largest

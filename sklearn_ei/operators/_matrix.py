@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from sklearn.utils import check_scalar
 
-from ..utils._device import Constants
-from ..utils._params import check_shape
+from ..utils.device import Constants
+from ..utils.params import check_shape
 from ._base import ForwardOperator
 from ._dot_test import dot_test
 from ._iterative import chebyshev_pinv, squared_norm_bound

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
-from ..utils._device import Constants
-from ..utils._params import check_real, check_shape
+from ..utils.device import Constants
+from ..utils.params import check_real, check_shape
 from ._base import ForwardOperator
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..utils._params import check_memory
+from ..utils.params import check_memory
 from ._ray_transform import shared_projector
 from ._rays import Rays
 

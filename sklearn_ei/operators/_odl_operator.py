@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._device import Constants
-from ..utils._odl import import_odl
-from ..utils._params import check_memory, check_option
+from ..utils.device import Constants
+from ..utils.odl import import_odl
+from ..utils.params import check_memory, check_option
 from ._base import ForwardOperator
 from ._filters import FILTERS
 from ._iterative import chebyshev_pinv, squared_norm_bound

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..utils._odl import import_odl
+from ..utils.odl import import_odl
 
 
 class SpaceSide:

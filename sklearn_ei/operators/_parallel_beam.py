@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..utils._odl import import_odl
+from ..utils.odl import import_odl
 from ._ray_transform import RayTransformOperator, largest_image, view_partition
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils._device import Constants
-from ..utils._odl import import_odl
-from ..utils._params import check_memory, check_option, check_real, check_shape
+from ..utils.device import Constants
+from ..utils.odl import import_odl
+from ..utils.params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
 from ._filters import FILTERS, fbp_filter
 from ._joseph import JosephProjector, joseph_matrix, n_corners

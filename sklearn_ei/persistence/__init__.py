@@ -1,6 +1,6 @@
 """Save and load estimators without pickle, and export their network."""
 
-from ..utils._tensor_file import ModelFileError
+from ..utils.tensor_file import ModelFileError
 from ._model import load, save
 from ._onnx import export_onnx
 

@@ -5,7 +5,7 @@ import torch
 from scipy import sparse
 
 from ..groups import Group
-from ..utils._tensor_file import ModelFileError
+from ..utils.tensor_file import ModelFileError
 from ._registry import known_objects, known_references
 
 _FLOATS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}

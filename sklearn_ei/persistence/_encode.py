@@ -12,7 +12,7 @@ from scipy import sparse
 from ..groups import Group
 from ..operators import ODLOperator
 from ..reconstruction._base import OperatorEstimator
-from ..utils._params import brief
+from ..utils.params import brief
 from ._registry import known_objects, known_references
 
 _MAX_DEPTH = 50

@@ -13,9 +13,9 @@ from ..groups import Group
 from ..operators import ForwardOperator
 from ..reconstruction._base import OperatorEstimator
 from ..reconstruction._learned import LearnedReconstructor
-from ..utils._device import resolve_device
-from ..utils._params import brief
-from ..utils._tensor_file import ModelFileError, read_file, write_file
+from ..utils.device import resolve_device
+from ..utils.params import brief
+from ..utils.tensor_file import ModelFileError, read_file, write_file
 from ._decode import Decoder, _expect
 from ._encode import Encoder
 

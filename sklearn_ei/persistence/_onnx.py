@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
 from ..reconstruction import BaseReconstructor
-from ..utils._files import write_atomically
-from ..utils._random import make_generator
+from ..utils.files import write_atomically
+from ..utils.random import make_generator
 
 _TOLERANCE = 1e-4  # of the largest value
 

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils._params import brief, check_real
-from ..utils._validation import check_measurements, check_stack, record_features
+from ..utils.params import brief, check_real
+from ..utils.validation import check_measurements, check_stack, record_features
 
 
 class TransmissionToAttenuation(TransformerMixin, BaseEstimator):

@@ -11,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
 from ..operators import ForwardOperator
-from ..utils._arrays import array_to_tensor, tensor_to_array
-from ..utils._html import FactsMixin
-from ..utils._params import brief
-from ..utils._validation import (
+from ..utils.arrays import array_to_tensor, tensor_to_array
+from ..utils.html import FactsMixin
+from ..utils.params import brief
+from ..utils.validation import (
     check_images,
     check_measurements,
     check_out,

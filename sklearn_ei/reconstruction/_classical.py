@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from ..operators._iterative import squared_norm_bound
-from ..utils._arrays import array_to_tensor
-from ..utils._validation import check_measurements, record_features
+from ..utils.arrays import array_to_tensor
+from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
 

@@ -9,7 +9,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..model_selection._estimators import unwrap
-from ..utils._validation import check_images
+from ..utils.validation import check_images
 from ._uncertainty import UncertaintyMixin, check_level, interval_factor
 
 # Pixels with less than this share of the root mean square error map.

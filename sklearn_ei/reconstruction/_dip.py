@@ -13,11 +13,11 @@ from torch import nn
 
 from ..networks import EncoderDecoder, ResidualUNet
 from ..training._moving_variance import MovingVariance
-from ..utils._arrays import array_to_tensor, tensor_to_array
-from ..utils._device import resolve_device, resolve_precision
-from ..utils._params import check_option
-from ..utils._random import make_generator, seeded_initialisation, spawn_seeds
-from ..utils._validation import check_measurements, record_features
+from ..utils.arrays import array_to_tensor, tensor_to_array
+from ..utils.device import resolve_device, resolve_precision
+from ..utils.params import check_option
+from ..utils.random import make_generator, seeded_initialisation, spawn_seeds
+from ..utils.validation import check_measurements, record_features
 from ._base import OperatorEstimator
 
 _NETWORKS = ("encoder-decoder", "unet")

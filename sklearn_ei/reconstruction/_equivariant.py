@@ -12,9 +12,9 @@ from ..identifiability._check import cheap_failure
 from ..losses import EquivariantObjective, check_distance
 from ..model_selection import round_trip_score
 from ..networks import PatchDiscriminator
-from ..utils._callbacks import with_callbacks
-from ..utils._params import brief, check_option, check_real
-from ..utils._random import seeded_initialisation
+from ..utils.callbacks import with_callbacks
+from ..utils.params import brief, check_option, check_real
+from ..utils.random import seeded_initialisation
 from ._learned import LearnedReconstructor
 from ._objective import make_data_term, resolve_data_term
 

@@ -11,10 +11,10 @@ from sklearn.model_selection import ShuffleSplit, check_cv
 from sklearn.utils import check_scalar
 
 from ..model_selection import round_trip_score
-from ..utils._params import check_option
-from ..utils._processes import resolve_processes
-from ..utils._random import draw_seed
-from ..utils._validation import check_measurements
+from ..utils.params import check_option
+from ..utils.processes import resolve_processes
+from ..utils.random import draw_seed
+from ..utils.validation import check_measurements
 from ._base import BaseReconstructor
 from ._equivariant import EquivariantReconstructor
 from ._uncertainty import UncertaintyMixin

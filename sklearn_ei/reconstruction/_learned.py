@@ -21,13 +21,13 @@ from ..training import (
     train_epochs,
     warn_if_memory_is_short,
 )
-from ..utils._callbacks import CallbackSupportMixin, open_callback_context
-from ..utils._device import own_stream, resolve_precision
-from ..utils._params import brief, check_option, check_path, check_real
-from ..utils._processes import resolve_processes
-from ..utils._random import spawn_seeds
-from ..utils._stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
-from ..utils._validation import check_images, check_measurements, record_features
+from ..utils.callbacks import CallbackSupportMixin, open_callback_context
+from ..utils.device import own_stream, resolve_precision
+from ..utils.params import brief, check_option, check_path, check_real
+from ..utils.processes import resolve_processes
+from ..utils.random import spawn_seeds
+from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
+from ..utils.validation import check_images, check_measurements, record_features
 from ._base import BaseReconstructor
 from ._network import check_network, make_network
 from ._start import root_mean_square, scaled_dataset

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ..networks import ResidualUNet
-from ..utils._params import brief
-from ..utils._random import seeded_initialisation
+from ..utils.params import brief
+from ..utils.random import seeded_initialisation
 
 
 def check_network(network):

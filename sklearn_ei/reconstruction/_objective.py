@@ -10,7 +10,7 @@ from ..losses import (
     check_distance,
 )
 from ..noise import NoiseModel, PoissonGaussianNoise
-from ..utils._params import brief, check_option
+from ..utils.params import brief, check_option
 
 DATA_TERMS = ("auto", "measurement_consistency", "sure", "unsure", "r2r")
 _NEEDS_NOISE = ("sure", "r2r")

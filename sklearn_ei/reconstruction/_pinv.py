@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from ..utils._validation import check_measurements, record_features
+from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ..utils._dataset import BatchedDataset
+from ..utils.dataset import BatchedDataset
 
 _SAMPLES = 64  # at a time, and for the scale
 _CACHE_BYTES = 2**29  # A†y of the training set is kept up to this size

@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..operators._odl_adapter import as_odl_operator
-from ..utils._odl import import_odl
+from ..utils.odl import import_odl
 from ._classical import ClassicalReconstructor
 
 # Below it λ no longer changes the step sizes.

@@ -10,10 +10,10 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..noise import GaussianNoise, NoiseModel
-from ..utils._arrays import array_to_tensor, tensor_to_array
-from ..utils._cgls import minimum_norm_solution
-from ..utils._random import draw_seed, make_generator
-from ..utils._validation import check_measurements, check_out
+from ..utils.arrays import array_to_tensor, tensor_to_array
+from ..utils.cgls import minimum_norm_solution
+from ..utils.random import draw_seed, make_generator
+from ..utils.validation import check_measurements, check_out
 
 _CHUNK = 16  # bootstrap samples at a time
 _PROBES = 8

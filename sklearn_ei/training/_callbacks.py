@@ -2,7 +2,7 @@
 
 from skorch.callbacks import Callback
 
-from ..utils._params import brief
+from ..utils.params import brief
 
 
 def check_callbacks(callbacks):

@@ -15,10 +15,10 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import nn
 
-from ..utils._files import remove_abandoned
-from ..utils._processes import Processes
-from ..utils._stack import LazyTensor
-from ..utils._tensor_file import ModelFileError, read_file, write_file
+from ..utils.files import remove_abandoned
+from ..utils.processes import Processes
+from ..utils.stack import LazyTensor
+from ..utils.tensor_file import ModelFileError, read_file, write_file
 
 _KIND = "checkpoint"
 

@@ -7,8 +7,8 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 
 from ..losses import critic_error
-from ..utils._dataset import BatchLoader
-from ..utils._random import RandomStream
+from ..utils.dataset import BatchLoader
+from ..utils.random import RandomStream
 from ._captured import CapturedStep, can_capture
 from ._divergence import EXPLOSION, check_epoch
 from ._sharing import SharedFunction

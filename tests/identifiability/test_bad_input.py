@@ -8,7 +8,7 @@ from scipy.sparse.linalg import LinearOperator
 from sklearn_ei import check_group_rank, check_range_invariance
 from sklearn_ei.groups import Group, Permutations, Reflections, Rotations, Shifts
 from sklearn_ei.operators import MRI, Inpainting, MatrixOperator, ParallelBeamCT
-from sklearn_ei.utils._device import Constants
+from sklearn_ei.utils.device import Constants
 
 LOST = Inpainting(0.3, (8, 8))
 

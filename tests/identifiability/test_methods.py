@@ -21,7 +21,7 @@ from sklearn_ei.operators import (
     ParallelBeamCT,
     gaussian_kernel,
 )
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 CT = ParallelBeamCT(7, (16, 16))
 

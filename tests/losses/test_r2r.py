@@ -8,7 +8,7 @@ import torch
 from sklearn_ei.losses import R2R
 from sklearn_ei.noise import GaussianNoise, PoissonGaussianNoise, PoissonNoise
 from sklearn_ei.operators import MatrixOperator
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 N = 8
 

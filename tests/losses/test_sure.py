@@ -7,7 +7,7 @@ from sklearn_ei.losses import SURE
 from sklearn_ei.losses._sure import draw_probe
 from sklearn_ei.noise import GaussianNoise, PoissonGaussianNoise, PoissonNoise
 from sklearn_ei.operators import Blur, MatrixOperator
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 N = 12
 NOISES = [GaussianNoise(0.5), PoissonNoise(0.4), PoissonGaussianNoise(0.4, 0.5)]

@@ -7,7 +7,7 @@ import torch
 
 from sklearn_ei.losses import UNSURE
 from sklearn_ei.operators import Inpainting
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 N, N_SIGNAL = 40, 4
 SIGMA, SIGNAL = 0.3, 5.0

@@ -14,7 +14,7 @@ from sklearn_ei.operators import (
     ParallelBeamCT,
     gaussian_kernel,
 )
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 from tests.cases import coils
 
 SHAPE = (48, 48)

@@ -6,7 +6,7 @@ import torch
 from sklearn.base import clone
 
 from sklearn_ei.noise import GaussianNoise, PoissonGaussianNoise, PoissonNoise
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 MODELS = [GaussianNoise(0.7), PoissonNoise(0.4), PoissonGaussianNoise(0.4, 0.7)]
 each_model = pytest.mark.parametrize("noise", MODELS, ids=lambda n: type(n).__name__)

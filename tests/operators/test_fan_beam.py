@@ -7,7 +7,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import FanBeamCT, ParallelBeamCT
 from sklearn_ei.operators._filters import full_turn_weights, parker_weights
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 odl, tomo = import_odl()
 

@@ -8,7 +8,7 @@ import torch
 
 from sklearn_ei.operators import FanBeamCT, ODLOperator, ParallelBeamCT
 from sklearn_ei.operators._rays import Rays
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 from tests.cases import each_device, odl_space, ray_transform
 
 odl, tomo = import_odl()

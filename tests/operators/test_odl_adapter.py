@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_ei.operators import MRI, MatrixOperator, ParallelBeamCT
 from sklearn_ei.operators._odl_adapter import as_odl_operator
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 odl, _ = import_odl()
 MATRIX = np.random.default_rng(0).normal(size=(5, 12))

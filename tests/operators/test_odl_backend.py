@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_ei.operators import JosephRayTransformImpl
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 odl, tomo = import_odl()
 

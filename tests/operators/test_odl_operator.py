@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import FanBeamCT, ODLOperator, ParallelBeamCT, dot_test
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 from tests.cases import odl_space, ray_transform
 
 odl, tomo = import_odl()

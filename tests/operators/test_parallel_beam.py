@@ -7,7 +7,7 @@ import torch
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 odl, tomo = import_odl()
 
@@ -177,6 +177,6 @@ def test_bad_measurements_are_refused():
     [(1000, 1e3), ("2 GB", 2e9), ("1.5MiB", 1.5 * 2**20), ("3 kb", 3e3), ("7B", 7)],
 )
 def test_memory_has_units(memory, n_bytes):
-    from sklearn_ei.utils._params import check_memory
+    from sklearn_ei.utils.params import check_memory
 
     assert check_memory("memory", memory) == n_bytes

@@ -31,7 +31,7 @@ from sklearn_ei.operators import (
     ODLOperator,
     ParallelBeamCT,
 )
-from sklearn_ei.utils._random import draw_seed
+from sklearn_ei.utils.random import draw_seed
 from tests.cases import GROUPS, OPERATORS
 
 TINY = {"max_epochs": 2, "width": 2, "depth": 2, "random_state": 0, "batch_size": 2}

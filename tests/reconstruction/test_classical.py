@@ -20,7 +20,7 @@ from sklearn_ei.operators import (
     ParallelBeamCT,
     gaussian_kernel,
 )
-from sklearn_ei.utils._odl import import_odl
+from sklearn_ei.utils.odl import import_odl
 
 ESTIMATORS = [TikhonovReconstructor, TotalVariationReconstructor]
 each_estimator = pytest.mark.parametrize("Estimator", ESTIMATORS)

@@ -21,7 +21,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.model_selection import held_out_score
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils._tensor_file import read_file, write_file
+from sklearn_ei.utils.tensor_file import read_file, write_file
 
 OPERATOR = ParallelBeamCT(8, (16, 16))
 IMAGES = make_thorax_phantoms(8, (16, 16), random_state=0)

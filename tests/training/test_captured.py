@@ -16,8 +16,8 @@ from sklearn_ei.training import (
     WarmUpCosine,
 )
 from sklearn_ei.training._captured import CapturedStep, can_capture
-from sklearn_ei.utils._dataset import BatchedDataset
-from sklearn_ei.utils._random import make_generator, seeded_initialisation
+from sklearn_ei.utils.dataset import BatchedDataset
+from sklearn_ei.utils.random import make_generator, seeded_initialisation
 
 OPERATOR = ParallelBeamCT(6, (16, 16))
 GROUP = Rotations(360).resolve((16, 16))

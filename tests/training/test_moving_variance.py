@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sklearn_ei.training._moving_variance import MovingVariance
-from sklearn_ei.utils._random import make_generator
+from sklearn_ei.utils.random import make_generator
 
 
 def walk(n_steps, size=20, offset=100.0):

@@ -12,8 +12,8 @@ from sklearn_ei.training import (
     ReconstructionNet,
     WarmUpCosine,
 )
-from sklearn_ei.utils._dataset import BatchedDataset, BatchLoader
-from sklearn_ei.utils._random import RandomStream, seeded_initialisation, spawn_seeds
+from sklearn_ei.utils.dataset import BatchedDataset, BatchLoader
+from sklearn_ei.utils.random import RandomStream, seeded_initialisation, spawn_seeds
 
 
 def test_schedule_rises_then_decays_to_zero():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from sklearn_ei.training._sharing import SharedFunction, _GlobalBatchNorm
-from sklearn_ei.utils._processes import Processes
+from sklearn_ei.utils.processes import Processes
 
 
 class Recorder(Processes):

@@ -10,7 +10,7 @@ from sklearn import config_context
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Reflections, Rotations, Shifts
 from sklearn_ei.operators import MRI, BlockOperator, Inpainting, ParallelBeamCT
-from sklearn_ei.utils._html import FactsMixin
+from sklearn_ei.utils.html import FactsMixin
 from tests.cases import GROUPS, OPERATORS
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from sklearn_ei.utils import _stack
-from sklearn_ei.utils._arrays import array_to_tensor
-from sklearn_ei.utils._stack import LazyStack, LazyTensor
+from sklearn_ei.utils import stack as stacks
+from sklearn_ei.utils.arrays import array_to_tensor
+from sklearn_ei.utils.stack import LazyStack, LazyTensor
 
 ARRAY = np.random.default_rng(0).random((7, 3, 2))
 
@@ -44,7 +44,7 @@ def test_indexing_is_that_of_arrays(index, tmp_path):
 
 
 def test_walking_through(monkeypatch, tmp_path):
-    monkeypatch.setattr(_stack, "_CHUNK", 2 * ARRAY[0].size)
+    monkeypatch.setattr(stacks, "_CHUNK", 2 * ARRAY[0].size)
     stack = LazyStack(memory_map(tmp_path, "r"), "Y")
     assert [len(chunk) for chunk in stack.chunks()] == [2, 2, 2, 1]
     np.testing.assert_array_equal(np.stack(list(stack)), ARRAY.astype(np.float32))
@@ -66,7 +66,7 @@ def test_lazy_tensors_are_tensors(tmp_path):
 
 @pytest.mark.parametrize("mode", ["r+", "c"])
 def test_pages_let_go_lose_nothing(mode, tmp_path, monkeypatch):
-    monkeypatch.setattr(_stack, "_HELD", 0)
+    monkeypatch.setattr(stacks, "_HELD", 0)
     pages = memory_map(tmp_path, mode)
     pages[3] = 17
     stack = LazyStack(pages, "Y")
@@ -79,10 +79,10 @@ def test_pages_let_go_lose_nothing(mode, tmp_path, monkeypatch):
 
 def test_what_is_lazy(tmp_path, monkeypatch):
     pages = memory_map(tmp_path, "r")
-    assert not _stack.is_lazy(pages)
-    monkeypatch.setattr(_stack, "_LAZY_BYTES", ARRAY.nbytes - 1)
-    assert _stack.is_lazy(pages)
-    assert _stack.is_lazy(LazyStack(pages, "Y"))
+    assert not stacks.is_lazy(pages)
+    monkeypatch.setattr(stacks, "_LAZY_BYTES", ARRAY.nbytes - 1)
+    assert stacks.is_lazy(pages)
+    assert stacks.is_lazy(LazyStack(pages, "Y"))
     assert not any(
-        map(_stack.is_lazy, (ARRAY, torch.tensor(ARRAY), [], None, pages[1:]))
+        map(stacks.is_lazy, (ARRAY, torch.tensor(ARRAY), [], None, pages[1:]))
     )

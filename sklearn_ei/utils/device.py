@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import torch
 
-from ._params import brief
+from .params import brief
 
 _PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from ._params import brief
+from .params import brief
 
 _FORK_LOCK = threading.Lock()
 

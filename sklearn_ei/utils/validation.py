@@ -5,7 +5,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from ._stack import LazyStack, is_lazy
+from .stack import LazyStack, is_lazy
 
 # Beyond these, sums of squares come near the ends of float32.
 _LARGEST, _SMALLEST = 1e15, 1e-15

@@ -10,7 +10,7 @@ import struct
 import safetensors
 import safetensors.torch
 
-from ._files import write_atomically
+from .files import write_atomically
 
 FORMAT_VERSION = 1
 _KEY = "sklearn_ei"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
-from ._arrays import array_to_tensor
+from .arrays import array_to_tensor
 
 # Memory maps up to this size are read at once, which is faster.
 _LAZY_BYTES = 2**28
@@ -86,10 +86,12 @@ class LazyStack:
 
     @property
     def ndim(self):
+        """Number of axes."""
         return len(self.shape)
 
     @property
     def size(self):
+        """Number of elements."""
         return int(np.prod(self.shape))
 
     def __len__(self):
@@ -247,6 +249,7 @@ class LazyTensor:
 
     @property
     def shape(self):
+        """Shape, as that of the array of all samples."""
         return (len(self), *self[:1].shape[1:])
 
     def chunks(self):
