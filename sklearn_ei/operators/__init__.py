@@ -1,5 +1,6 @@
 """Forward operators: the physics that turns images into measurements."""
 
+from ..utils.layout import Layout
 from ._base import ForwardOperator
 from ._block import BlockOperator
 from ._blur import Blur, gaussian_kernel
@@ -24,6 +25,7 @@ __all__ = [
     "ForwardOperator",
     "Inpainting",
     "JosephRayTransformImpl",
+    "Layout",
     "MatrixOperator",
     "ODLOperator",
     "ParallelBeamCT",

@@ -13,7 +13,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
-from sklearn_ei.utils import stack
+from sklearn_ei.utils import stack as stacks
 
 OPERATOR = ParallelBeamCT(8, (16, 16))
 IMAGES = make_thorax_phantoms(8, (16, 16), random_state=0)
@@ -67,7 +67,7 @@ class Chunked:
 
 
 def memory_map(folder, array, monkeypatch):
-    monkeypatch.setattr(stack, "_LAZY_BYTES", 0)
+    monkeypatch.setattr(stacks, "_LAZY_BYTES", 0)
     path = folder / "Y.npy"
     np.save(path, array)
     return np.load(path, mmap_mode="r")
@@ -139,8 +139,8 @@ def test_noise_is_estimated_from_the_same_samples():
     operator = ParallelBeamCT(40, (16, 16))
     noisy = GaussianNoise(0.1).add(operator.measure(IMAGES), random_state=0)
     whole, lazy = (
-        GaussianNoise().resolve(operator, stack.stack_to_tensor(stack, False))
-        for stack in (noisy, stack.LazyStack(Chunked(noisy), "Y"))
+        GaussianNoise().resolve(operator, stacks.stack_to_tensor(stack, False))
+        for stack in (noisy, stacks.LazyStack(Chunked(noisy), "Y"))
     )
     assert lazy.sigma == whole.sigma > 0
 
@@ -168,7 +168,7 @@ def test_pairs_of_a_data_set_are_ground_truth():
 
 
 def test_a_whole_stack_is_never_in_memory(monkeypatch):
-    monkeypatch.setattr(stack, "_CHUNK", 3 * Y[0].size)
+    monkeypatch.setattr(stacks, "_CHUNK", 3 * Y[0].size)
     monkeypatch.setattr("sklearn_ei.utils.validation._CHUNK", 3 * Y[0].size)
     monkeypatch.setattr("sklearn_ei.reconstruction._start._SAMPLES", 3)
     many = Chunked(np.concatenate([Y] * 5))
@@ -181,8 +181,8 @@ def test_a_whole_stack_is_never_in_memory(monkeypatch):
 def test_small_memory_maps_are_read_at_once(tmp_path, in_memory):
     np.save(tmp_path / "Y.npy", Y)
     small = np.load(tmp_path / "Y.npy", mmap_mode="r")
-    assert not stack.is_lazy(small)
-    assert not any(map(stack.is_lazy, (Y, Y.tolist(), torch.from_numpy(Y))))
+    assert not stacks.is_lazy(small)
+    assert not any(map(stacks.is_lazy, (Y, Y.tolist(), torch.from_numpy(Y))))
     np.testing.assert_array_equal(in_memory.predict(small), in_memory.predict(Y))
 
 
@@ -259,7 +259,7 @@ def test_another_shape_than_in_fit_and_truth_of_another(in_memory):
 def test_out_that_is_what_is_read(tmp_path, monkeypatch):
     frames = np.random.default_rng(0).random((6, 8, 8)).astype(np.float32)
     np.save(tmp_path / "Y.npy", frames)
-    monkeypatch.setattr(stack, "_LAZY_BYTES", 0)
+    monkeypatch.setattr(stacks, "_LAZY_BYTES", 0)
     lazy = np.load(tmp_path / "Y.npy", mmap_mode="r+")
     linear = PseudoInverseReconstructor(Inpainting(0.3)).fit(lazy)
     with pytest.raises(ValueError, match="shares memory with Y"):
