@@ -1,7 +1,19 @@
-"""Networks, in pure torch."""
+"""Networks in pure torch, their descriptions, and f made of them."""
 
 from ._discriminator import PatchDiscriminator
 from ._encoder_decoder import EncoderDecoder
+from ._function import ReconstructionFunction
+from ._specs import NetworkSpec, UNet, Unrolled, build_stages, check_network
 from ._unet import ResidualUNet
 
-__all__ = ["EncoderDecoder", "PatchDiscriminator", "ResidualUNet"]
+__all__ = [
+    "EncoderDecoder",
+    "NetworkSpec",
+    "PatchDiscriminator",
+    "ReconstructionFunction",
+    "ResidualUNet",
+    "UNet",
+    "Unrolled",
+    "build_stages",
+    "check_network",
+]

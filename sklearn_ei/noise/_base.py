@@ -23,6 +23,9 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
     ``sigma`` or ``gain``, or both: the variance is σ² + gain · A x.
     """
 
+    #: Whether :meth:`recorrupt` has pairs with independent errors.
+    has_recorrupted_pairs = True
+
     # ---------------------------------------------------------------- parameters
     @property
     def _given(self):

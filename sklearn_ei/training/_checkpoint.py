@@ -16,7 +16,7 @@ from skorch.history import History
 from torch import nn
 
 from ..utils.files import remove_abandoned
-from ..utils.processes import Processes
+from .machine import Processes
 from ..utils.stack import LazyTensor
 from ..utils.tensor_file import ModelFileError, read_file, write_file
 

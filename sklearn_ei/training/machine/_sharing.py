@@ -26,13 +26,15 @@ class SharedFunction:
         self.function = function
         self.processes = processes
 
-    def __call__(self, y, start=None):
-        """Return f(y) of all samples, in every process.
+    def __call__(self, y, A, start=None):
+        """Return f(y, A) of all samples, in every process.
 
         Parameters
         ----------
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             Measurements, the same in every process.
+        A : ForwardOperator
+            What measured them.
         start : torch.Tensor of shape (batch, channel, *image_shape), default=None
             A†y, where it is known already.
 
@@ -47,7 +49,7 @@ class SharedFunction:
         y_mine = _Scatter.apply(y, share, self.processes)
         n_mine = share.stop - share.start
         with _GlobalBatchNorm(n_mine, self.processes):
-            x = self.function(y_mine, mine)
+            x = self.function(y_mine, A, mine)
         return _Gather.apply(x, share, len(y), self.processes)
 
     def add_gradients(self):

@@ -1,19 +1,30 @@
 """Training steps recorded once and replayed, as CUDA graphs."""
 
 import copy
+import os
 import threading
 import warnings
 
 import torch
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
-from torch.nn.modules.dropout import _DropoutNd
+from torch import nn
 
 _WARM_UP = 3  # steps on which lazy initialisation happens
 # Between the loss of the first replay and the same loss step by step; what bfloat16
 # and another order of additions make of it is far below.
 _TOLERANCE = 1e-2
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_DROPOUTS += (nn.AlphaDropout, nn.FeatureAlphaDropout)
 # One capture at a time in a process, and nothing may wait for a GPU meanwhile.
 _CAPTURING = threading.Lock()
+
+
+def graphs_wanted(device):
+    """Return whether steps on a device should be replayed as CUDA graphs.
+
+    On GPUs, unless the environment variable ``SKLEARN_EI_CUDA_GRAPHS`` is 0.
+    """
+    return device.type == "cuda" and os.environ.get("SKLEARN_EI_CUDA_GRAPHS") != "0"
 
 
 def can_capture(net):
@@ -36,7 +47,7 @@ def can_capture(net):
         or isinstance(cb, LRScheduler | ParamMapper)
         for cb in callbacks
     )
-    random = any(isinstance(m, _DropoutNd) for m in net.module_.modules())
+    random = any(isinstance(m, _DROPOUTS) for m in net.module_.modules())
     return net.criterion_.depends_on_tensors_alone and not meddles and not random
 
 
@@ -132,7 +143,7 @@ class CapturedStep:
             warnings.warn(
                 "A training step could not be captured as a CUDA graph, so that "
                 f"training goes on kernel by kernel, more slowly: {error}. "
-                "cuda_graphs=False does not try.",
+                "SKLEARN_EI_CUDA_GRAPHS=0 in the environment does not try.",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -34,7 +34,10 @@ def predict_memory(net, y):
     function, objective = net.module_, net.criterion_
     function.eval()
     y = y.to(net.device)
-    once, twice = (_kept(function, y.repeat(n, *[1] * (y.ndim - 1))) for n in (1, 2))
+    A = objective.data_term.operator
+    once, twice = (
+        _kept(function, y.repeat(n, *[1] * (y.ndim - 1)), A) for n in (1, 2)
+    )
     # What does not grow with the samples, such as matrices of A, is there already.
     of_sample = twice.of_samples - once.of_samples
     n_transforms = objective.n_transforms if objective.alpha > 0 else 0
@@ -47,11 +50,11 @@ def predict_memory(net, y):
     return fixed, n_passes * of_sample + widest
 
 
-def _kept(function, y):
-    """Return what autograd keeps of f(y)."""
+def _kept(function, y, A):
+    """Return what autograd keeps of f(y, A)."""
     kept = _Kept(function)
     with saved_tensors_hooks(kept.pack, lambda tensor: tensor):
-        function(y)
+        function(y, A)
     return kept
 
 
@@ -70,7 +73,8 @@ class _Kept:
             if storage.data_ptr() not in self._seen:
                 self._seen.add(storage.data_ptr())
                 self._count(tensor.shape, storage.nbytes())
-        return tensor
+        # The tensor itself would keep the graph that keeps it, for ever.
+        return tensor.detach()
 
     def _count(self, shape, n_bytes):
         # Weights in another precision do not grow with the batch.
@@ -139,7 +143,7 @@ def warn_if_memory_is_short(net, y, n_samples, n_processes=1):
     advice = (
         f"batch_size={fitting} would fit"
         if fitting >= 1
-        else "not even one sample fits: use a smaller network (width, depth, n_stages)"
+        else "not even one sample fits: use a smaller network"
     )
     warnings.warn(
         f"Training with batch_size={net.batch_size} takes about {_human(needed)} of "

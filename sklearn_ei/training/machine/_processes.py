@@ -6,7 +6,7 @@ import torch
 from sklearn.utils import check_scalar
 from torch import distributed
 
-from .device import resolve_device
+from ...utils.device import resolve_device
 
 
 class Processes:
