@@ -558,7 +558,7 @@ def state_of(estimator):
     """Return what a refused call must not change."""
     if estimator is None:
         return None
-    derived = ("_built", "_step", "_twin", "_shapes")  # by operators on first use
+    derived = ("_state",)  # by operators on first use
     state = {name: id(v) for name, v in vars(estimator).items() if name not in derived}
     if hasattr(estimator, "net_"):
         weights = estimator.net_.module_.network.state_dict().values()

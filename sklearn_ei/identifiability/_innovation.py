@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from ..groups import Rotations
+from ..utils.cgls import cgls
 from ._elements import factors, representative_elements
-from ._least_squares import cgls
 
 _N_GHOSTS = 2
 _N_ITERATIONS = 100
@@ -83,12 +83,14 @@ def _smooth_images(system):
 
 def _null_part(system, x, budget):
     """Return x − A†A x for rows, by conjugate gradients."""
+    y = system.forward(x)
     seen, _, _ = cgls(
-        (system.forward, system.adjoint),
-        system.forward(x),
+        system.forward,
+        system.adjoint,
+        y,
         _N_ITERATIONS,
-        budget,
-        tolerance=1e-8,
+        rtol=1e-8,
+        before_step=budget.need,
     )
     return x - seen
 

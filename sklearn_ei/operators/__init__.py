@@ -1,5 +1,6 @@
 """Forward operators: the physics that turns images into measurements."""
 
+from ..utils.device import Constants
 from ..utils.layout import Layout
 from ._base import ForwardOperator
 from ._block import BlockOperator
@@ -20,6 +21,7 @@ __all__ = [
     "BlockOperator",
     "Blur",
     "CompressedSensing",
+    "Constants",
     "Downsampling",
     "FanBeamCT",
     "ForwardOperator",

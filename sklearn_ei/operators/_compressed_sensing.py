@@ -1,7 +1,6 @@
 """Random Gaussian measurements."""
 
 import math
-import weakref
 from numbers import Integral
 
 import numpy as np
@@ -11,9 +10,6 @@ from sklearn.utils import check_random_state, check_scalar
 from ..utils.device import Constants
 from ..utils.params import check_shape
 from ._base import ForwardOperator
-
-# Clones and copies of one operator share one matrix.
-_MATRICES: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
 class CompressedSensing(ForwardOperator):
@@ -59,6 +55,9 @@ class CompressedSensing(ForwardOperator):
 
     _measurement_n_dims = 1
 
+    # A parameter here, where other operators derive it.
+    n_measurements = 0
+
     def __init__(self, n_measurements, image_shape=None, *, random_state=0):
         self.n_measurements = n_measurements
         self.image_shape = image_shape
@@ -90,11 +89,7 @@ class CompressedSensing(ForwardOperator):
         return image_shape, (m,)
 
     def _build(self, image_shape, measurement_shape):
-        key = (*measurement_shape, math.prod(image_shape), self.random_state or 0)
-        constants = _MATRICES.get(key)
-        if constants is None:
-            constants = _MATRICES[key] = _draw(*key)
-        return constants
+        return _draw(*measurement_shape, math.prod(image_shape), self.random_state or 0)
 
     def _forward(self, x, constants):
         return x.flatten(2) @ constants.A.t()
@@ -104,6 +99,9 @@ class CompressedSensing(ForwardOperator):
 
     def _pinv(self, y, constants):
         return self._adjoint(y @ constants.inverse_gram, constants)
+
+    def _measured(self):
+        return np.ones((1, *self.measurement_shape), dtype=bool)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly; about n/m."""

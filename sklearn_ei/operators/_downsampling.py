@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
@@ -49,6 +50,8 @@ class Downsampling(ForwardOperator):
     >>> Downsampling(2).measure([[1.0, 3.0, 5.0, 7.0]])
     array([[2., 6.]], dtype=float32)
     """
+
+    has_orthogonal_rows = True
 
     def __init__(self, factor=2, image_shape=None, *, antialias=True):
         self.factor = factor
@@ -101,6 +104,9 @@ class Downsampling(ForwardOperator):
 
     def _pinv(self, y, constants):
         return self._adjoint(y, constants) / constants.weights.square().sum()
+
+    def _measured(self):
+        return np.ones((1, *self._fixed.measurement_shape), dtype=bool)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: Σ_j w_j²."""

@@ -53,6 +53,8 @@ class Inpainting(ForwardOperator):
     7
     """
 
+    has_orthogonal_rows = True
+
     def __init__(self, rate=0.3, image_shape=None, *, mask=None, random_state=0):
         self.rate = rate
         self.image_shape = image_shape
@@ -108,8 +110,13 @@ class Inpainting(ForwardOperator):
     _adjoint = _forward
     _pinv = _forward
 
-    def _n_measurements(self):
+    @property
+    def n_measurements(self):
+        """m, the pixels that are kept."""
         return int(self._constants.like(torch.empty(0)).mask.sum())
+
+    def _measured(self):
+        return self._constants.like(torch.empty(0)).mask.bool().numpy()[None]
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: the share of pixels kept."""

@@ -71,7 +71,7 @@ class MRI(ForwardOperator):
 
     _image_n_dims = 2
     _measurement_n_dims = 2
-    _image_channels = 2
+    image_channels = 2
 
     def __init__(
         self,
@@ -93,8 +93,42 @@ class MRI(ForwardOperator):
         self.random_state = random_state
 
     @property
-    def _measurement_channels(self):
+    def measurement_channels(self):
+        """Real and imaginary part of every coil."""
         return 2 if self.sensitivities is None else 2 * len(self.sensitivities)
+
+    @property
+    def natural_axis(self):
+        """1, the lines of k-space; None where single points are sampled."""
+        lines = self.mask is None or np.ndim(self.mask) == 1
+        return 1 if lines else None
+
+    @property
+    def has_orthogonal_rows(self):
+        """Whether there is one coil, so that A A† only selects."""
+        return self.sensitivities is None
+
+    def calibration_lines(self):
+        """Return the indices of the sampled lines that surround the centre, unbroken.
+
+        They hold the contrast of the image: it cannot be told from the others.
+        """
+        if self.natural_axis is None:
+            return np.arange(0)
+        measured = self.measured_entries().any(axis=0)
+        lost = np.flatnonzero(~measured)
+        centre = len(measured) // 2
+        first = lost[lost < centre].max(initial=-1) + 1
+        last = lost[lost >= centre].min(initial=len(measured))
+        return np.arange(first, last)
+
+    def _measured(self):
+        constants = self._constants.like(torch.empty(0))
+        mask = constants.mask.expand(self._fixed.measurement_shape) > 0
+        if self.sensitivities is None:
+            return np.repeat(mask[None].numpy(), 2, axis=0)
+        seen = constants.sensitivities.any(dim=-1).any(dim=-1).any(dim=-1)
+        return (seen[:, None, None] & mask).repeat_interleave(2, dim=0).numpy()
 
     def _infer_shapes(self, image_shape, measurement_shape):
         self._check_params()
@@ -186,9 +220,11 @@ class MRI(ForwardOperator):
         image = self._adjoint(y, constants)
         return image if self.sensitivities is None else image / constants.power
 
-    def _n_measurements(self):
+    @property
+    def n_measurements(self):
+        """m, the real and imaginary parts of all points sampled by all coils."""
         share = float(self._constants.like(torch.empty(0)).mask.mean())
-        return round(share * super()._n_measurements())
+        return round(share * super().n_measurements)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: the sampled share times the coils' mean |S|²."""

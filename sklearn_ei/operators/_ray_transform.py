@@ -1,7 +1,6 @@
 """What all tomography shares: rays of an ODL geometry, A, Aᵀ and FBP."""
 
 import math
-import weakref
 from abc import abstractmethod
 from numbers import Integral
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
+from ..utils.derived import shared
 from ..utils.device import Constants
 from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option, check_real, check_shape
@@ -17,13 +17,10 @@ from ._base import ForwardOperator
 from ._filters import FILTERS, fbp_filter
 from ._joseph import JosephProjector, joseph_matrix, n_corners
 from ._rays import Rays
-from ._sparse import apply_sparse, torch_csr
+from ._sparse import apply_sparse, scipy_csr, torch_csr
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
-
-# Clones and copies of one geometry share one projector.
-_PROJECTORS: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
 
 
 class _MatrixPair:
@@ -91,10 +88,12 @@ def shared_projector(rays, shape, spacing, memory_budget):
         _StoredProjector if size <= memory_budget and indexable else _WalkingProjector
     )
     key = rays.digest(kind.__name__, tuple(shape), tuple(map(float, spacing)))
-    projector = _PROJECTORS.get(key)
-    if projector is None:
-        _PROJECTORS[key] = projector = kind(rays, tuple(shape), tuple(spacing))
-    return projector
+    return shared(key, lambda: kind(rays, tuple(shape), tuple(spacing)))
+
+
+def stored_matrix(projector):
+    """Return the CSR array that a projector stores, or None."""
+    return scipy_csr(projector.A) if hasattr(projector, "A") else None
 
 
 def largest_image(n_bins, bins_of):
@@ -155,6 +154,8 @@ class RayTransformOperator(ForwardOperator):
 
     _image_n_dims = 2
     _measurement_n_dims = 2
+
+    natural_axis = 0  # views
 
     @abstractmethod
     def geometry(self):
@@ -244,6 +245,10 @@ class RayTransformOperator(ForwardOperator):
     _forward = project
     _adjoint = backproject
     _pinv = filtered_backprojection
+
+    def as_sparse(self):
+        """Return the matrix of A in float32, or None where the rays are walked."""
+        return stored_matrix(self._constants.like(torch.empty(0)).projector)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly."""

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import torch
+from scipy import sparse
 
 
 class _Apply(torch.autograd.Function):
@@ -50,3 +51,9 @@ def torch_csr(matrix):
             torch.from_numpy(matrix.data),
             size=matrix.shape,
         )
+
+
+def scipy_csr(tensor):
+    """Return the SciPy array that shares the memory of a torch CSR tensor."""
+    parts = tensor.values(), tensor.col_indices(), tensor.crow_indices()
+    return sparse.csr_array(tuple(part.numpy() for part in parts), shape=tensor.shape)

@@ -146,8 +146,8 @@ def test_fourier_with_coupled_channels():
     rng = np.random.default_rng(0)
 
     class Coupled(MatrixOperator):
-        _image_channels = 2
-        _measurement_channels = 1
+        image_channels = 2
+        measurement_channels = "none"
 
         def _forward(self, x, constants):
             return super()._forward(x[:, :1] + x[:, 1:], constants)

@@ -93,7 +93,7 @@ def test_other_than_lists_of_operators_are_refused(operators):
 @pytest.mark.parametrize(
     ("operator", "message"),
     [
-        (BlockOperator([Inpainting(), MRI()]), "needs 2 channels"),
+        (BlockOperator([Inpainting(), MRI()]), "images have channels=2"),
         (
             BlockOperator([Inpainting(0.3, (4, 4)), Inpainting(0.3, (4, 5))]),
             "expected equal shapes",

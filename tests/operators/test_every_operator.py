@@ -125,9 +125,10 @@ def test_wrong_shapes_and_dtypes_are_refused(case):
         operator.forward(torch.zeros((1, case.n_channels, *too_large)))
     with pytest.raises(ValueError, match="got images of shape"):
         operator.forward(torch.zeros(operator.image_shape))
-    if operator._image_channels is not None:
-        with pytest.raises(ValueError, match=f"batch, {operator._image_channels}, "):
-            operator.forward(torch.zeros((1, 1, *operator.image_shape)))
+    if operator.image_channels != "any":
+        expected = operator.image_layout.n_channels
+        with pytest.raises(ValueError, match=f"batch, {expected}, "):
+            operator.forward(torch.zeros((1, expected + 1, *operator.image_shape)))
     integers = torch.zeros(
         (1, case.n_channels, *operator.image_shape), dtype=torch.int64
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_ei.operators import MRI
+from sklearn_ei.operators import MRI, Layout
 from tests.cases import coils
 
 RNG = np.random.default_rng(0)
@@ -111,10 +111,11 @@ def test_refining_solves_what_several_coils_determine():
     assert errors[0] > 1.2 * errors[1] > 1.2 * errors[2]
 
 
-def test_channels_are_translated():
+def test_channels_are_declared():
     operator = MRI(sensitivities=coils(3, 8, 8))
-    assert operator.channels_of_images(6) == 2
-    assert operator.channels_of_measurements(2) == 6
+    image, measurement = operator.layouts(measurement=(8, 8, 6))
+    assert image == operator.image_layout == Layout((8, 8), 2)
+    assert measurement == operator.measurement_layout == Layout((8, 8), 6)
     with pytest.raises(ValueError, match="got images with no channel axis"):
         operator.measure(np.ones((2, 8, 8)))
     with pytest.raises(ValueError, match=r"measurements with 2 channels.*expected 6"):
