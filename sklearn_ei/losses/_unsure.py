@@ -29,7 +29,8 @@ class UNSURE(DataTerm):
     Attributes
     ----------
     level : float
-        √η, an estimate of the noise's standard deviation; NaN before training.
+        √η, an estimate of the noise's standard deviation; NaN before training. After
+        :meth:`resolve`.
 
     Notes
     -----
@@ -62,8 +63,6 @@ class UNSURE(DataTerm):
         super().__init__()
         self.step_size = step_size
         self.momentum = momentum
-        self.register_buffer("eta", torch.tensor(float("nan"), dtype=torch.float64))
-        self.register_buffer("velocity", torch.tensor(0.0, dtype=torch.float64))
 
     def check(self, noise):
         """Refuse parameters out of range, and a noise model."""
@@ -83,6 +82,14 @@ class UNSURE(DataTerm):
                 f"Got noise={brief(noise)} with data_term='unsure', but expected "
                 "noise=None: that term is for Gaussian noise whose level is not known."
             )
+
+    def resolve(self, operator, noise, seed):
+        """Return the term of one training, with a multiplier of its own."""
+        resolved = super().resolve(operator, noise, seed)
+        unknown = torch.tensor(float("nan"), dtype=torch.float64)
+        resolved.register_buffer("eta", unknown)
+        resolved.register_buffer("velocity", torch.zeros((), dtype=torch.float64))
+        return resolved
 
     @property
     def level(self):

@@ -3,7 +3,14 @@
 from ._discriminator import PatchDiscriminator
 from ._encoder_decoder import EncoderDecoder
 from ._function import ReconstructionFunction
-from ._specs import NetworkSpec, UNet, Unrolled, build_stages, check_network
+from ._specs import (
+    NetworkSpec,
+    UNet,
+    Unrolled,
+    build_stages,
+    check_network,
+    is_described,
+)
 from ._unet import ResidualUNet
 
 __all__ = [
@@ -16,4 +23,5 @@ __all__ = [
     "Unrolled",
     "build_stages",
     "check_network",
+    "is_described",
 ]

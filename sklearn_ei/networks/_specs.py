@@ -189,6 +189,18 @@ def check_network(network, name="network"):
         )
 
 
+def is_described(network):
+    """Return whether a network consists of descriptions alone, to its innermost."""
+    parts = [network]
+    if isinstance(network, NetworkSpec):
+        parts += [
+            value
+            for value in network.get_params().values()
+            if callable(value) or isinstance(value, NetworkSpec)
+        ]
+    return all(isinstance(part, NetworkSpec) for part in parts)
+
+
 def as_spec(network):
     """Return the description of a network: itself, or what stands for the user's."""
     return network if isinstance(network, NetworkSpec) else _Own(network)

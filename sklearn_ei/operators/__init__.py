@@ -12,9 +12,11 @@ from ._fan_beam import FanBeamCT
 from ._inpainting import Inpainting
 from ._matrix import MatrixOperator
 from ._mri import MRI
+from ._odl_adapter import as_odl_operator
 from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
+from ._restricted import RestrictedOperator
 
 __all__ = [
     "MRI",
@@ -31,6 +33,8 @@ __all__ = [
     "MatrixOperator",
     "ODLOperator",
     "ParallelBeamCT",
+    "RestrictedOperator",
+    "as_odl_operator",
     "dot_test",
     "gaussian_kernel",
 ]

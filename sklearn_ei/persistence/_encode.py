@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ..groups import Group
 from ..operators import ODLOperator
-from ..reconstruction._base import OperatorEstimator
+from ..reconstruction import OperatorEstimator
 from ..utils.params import brief
 from ._registry import known_objects, known_references
 

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..model_selection._estimators import unwrap
+from ..model_selection import unwrap
 from ..utils.validation import check_images
 from ._uncertainty import UncertaintyMixin, check_level, interval_factor
 

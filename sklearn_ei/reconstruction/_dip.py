@@ -12,8 +12,7 @@ from sklearn.utils import check_scalar
 from torch import nn
 
 from ..networks import EncoderDecoder, ResidualUNet
-from ..training._moving_variance import MovingVariance
-from ..utils.arrays import array_to_tensor, tensor_to_array
+from ..training import MovingVariance
 from ..utils.device import resolve_device, resolve_precision
 from ..utils.params import check_option
 from ..utils.random import make_generator, seeded_initialisation, spawn_seeds
@@ -200,12 +199,11 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         seeds = spawn_seeds(self.random_state, 2 * len(checked))
         results = []
         for number, sample in enumerate(checked):
-            tensor = array_to_tensor(sample[None], fitted["_n_channels"] is not None)
+            tensor = fitted["measurement_layout_"].to_tensor(sample[None])
             fit = _SampleFit(self, fitted, tensor.to(device), number)
             results.append(fit.run(*seeds[2 * number : 2 * number + 2]))
         images = torch.cat([result.pop("image") for result in results])
-        has_channels = fitted["_n_image_channels"] is not None
-        fitted["images_"] = tensor_to_array(images, has_channels)
+        fitted["images_"] = fitted["image_layout_"].to_array(images)
         for name in ("n_iter", "best_iteration", "scale"):
             fitted[f"{name}_"] = np.array([result.pop(name) for result in results])
         fitted["history_"] = results

@@ -59,5 +59,5 @@ class PseudoInverseReconstructor(BaseReconstructor):
             setattr(self, name, value)
         return self
 
-    def _reconstruct(self, y):
-        return self.operator_.pinv(y)
+    def _reconstruct(self, y, A):
+        return A.pinv(y)

@@ -4,6 +4,7 @@ from ._best import BestWeights
 from ._callbacks import EpochTasks, check_callbacks
 from ._checkpoint import Checkpoint, fingerprint
 from ._divergence import DivergenceError
+from ._interrupts import searching
 from ._moving_variance import MovingVariance
 from ._net import ReconstructionNet
 from ._plan import FitPlan, Seeds
@@ -24,8 +25,9 @@ __all__ = [
     "Trained",
     "WarmUpCosine",
     "check_callbacks",
-    "finish",
     "fingerprint",
+    "finish",
     "resolve_processes",
+    "searching",
     "train",
 ]

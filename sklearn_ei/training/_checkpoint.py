@@ -16,9 +16,9 @@ from skorch.history import History
 from torch import nn
 
 from ..utils.files import remove_abandoned
-from .machine import Processes
 from ..utils.stack import LazyTensor
 from ..utils.tensor_file import ModelFileError, read_file, write_file
+from .machine import Processes
 
 _KIND = "checkpoint"
 

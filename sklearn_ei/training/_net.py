@@ -215,7 +215,7 @@ class ReconstructionNet(NeuralNet):
         tasks : EpochTasks or None, default=None
             Told of each epoch, after all other callbacks.
         interrupts : Interrupts or None, default=None
-            Watched already. None: watched while this runs.
+            Who notes Ctrl-C. None: nobody, and it may fall anywhere.
 
         Raises
         ------
@@ -224,17 +224,7 @@ class ReconstructionNet(NeuralNet):
         KeyboardInterrupt
             If the user interrupted the training.
         """
-        if interrupts is None:
-            with Interrupts().watched() as interrupts:
-                return self.run_epochs(
-                    dataset,
-                    n_epochs,
-                    best=best,
-                    checkpoint=checkpoint,
-                    tasks=tasks,
-                    interrupts=interrupts,
-                )
-        self.interrupts_ = interrupts
+        self.interrupts_ = interrupts or Interrupts()
         watchers = [] if tasks is None else [("tasks", tasks)]
         self.callbacks_ += watchers
         if self.capture and self.processes is None and self.captured_ is None:
@@ -246,13 +236,12 @@ class ReconstructionNet(NeuralNet):
                 stop = self._take_epoch(loader, best)
                 if checkpoint is not None:
                     checkpoint.write(self, complete=False)
-                interrupts.check()
+                self.interrupts_.check()
                 if stop:
                     break
             self.notify("on_train_end", X=dataset, y=None)
         finally:
             self.callbacks_ = [c for c in self.callbacks_ if c not in watchers]
-        return None
 
     def partial_fit(self, X, y=None, *, epochs=1, **kwargs):
         """Train for some epochs; :meth:`run_epochs` under the name skorch gives it.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from skorch.history import History
 
 from ..losses import EquivariantObjective
 from ..utils.device import own_stream
@@ -46,6 +47,25 @@ class Trained:
     @property
     def history(self):
         """One entry for each whole epoch."""
+        return self.net.history
+
+    def join_history(self, earlier):
+        """Return the history with that of earlier trainings before it.
+
+        Parameters
+        ----------
+        earlier : list of dict
+            Epochs. Callbacks of skorch count from the length of the history, so
+            that they can only come back when a training is over.
+
+        Returns
+        -------
+        history : skorch.history.History
+            Also that of the net.
+        """
+        self.net.history_ = History([*earlier, *self.net.history])
+        for number, epoch in enumerate(self.net.history, start=1):
+            epoch["epoch"] = number
         return self.net.history
 
 

@@ -35,9 +35,7 @@ def predict_memory(net, y):
     function.eval()
     y = y.to(net.device)
     A = objective.data_term.operator
-    once, twice = (
-        _kept(function, y.repeat(n, *[1] * (y.ndim - 1)), A) for n in (1, 2)
-    )
+    once, twice = (_kept(function, y.repeat(n, *[1] * (y.ndim - 1)), A) for n in (1, 2))
     # What does not grow with the samples, such as matrices of A, is there already.
     of_sample = twice.of_samples - once.of_samples
     n_transforms = objective.n_transforms if objective.alpha > 0 else 0
