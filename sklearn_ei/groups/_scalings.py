@@ -4,15 +4,15 @@ from numbers import Real
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
 from ..utils.device import table
-from ..utils.params import brief, check_option
-from ._base import Group
-from ._resample import INTERPOLATIONS, resample
+from ..utils.params import brief
+from ._affine import AffineGroup
 
 
-class Scalings(Group):
+class Scalings(AffineGroup):
     """Zooms of 2-D images by a finite set of factors, and their reciprocals.
 
     Parameters
@@ -25,10 +25,6 @@ class Scalings(Group):
         them, images are only shrunk (or only enlarged).
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
         How values between pixels are found; outside the image they are zero.
-    stop_gradient : bool, default=False
-        Whether :meth:`transform` passes no gradient on to x, so that f learns
-        from the zoomed images rather than changes them, as is done for
-        super-resolution and deblurring [1]_. :meth:`adjoint` is not affected.
 
     Attributes
     ----------
@@ -72,12 +68,10 @@ class Scalings(Group):
         *,
         reciprocals=True,
         interpolation="bilinear",
-        stop_gradient=False,
     ):
         self.factors = factors
         self.reciprocals = reciprocals
         self.interpolation = interpolation
-        self.stop_gradient = stop_gradient
 
     @property
     def _scales(self):
@@ -108,9 +102,8 @@ class Scalings(Group):
                 f"Got factors={brief(factors)}, but expected none equal to 1: the "
                 "identity is element 0 already."
             )
-        check_option("interpolation", self.interpolation, INTERPOLATIONS)
         check_scalar(self.reciprocals, "reciprocals", bool)
-        check_scalar(self.stop_gradient, "stop_gradient", bool)
+        super()._check_params(image_shape)
         if len(image_shape) != 2:
             raise ValueError(
                 f"Scalings act on 2-D images, but got images of shape {image_shape}; "
@@ -122,28 +115,18 @@ class Scalings(Group):
         g = torch.as_tensor(g)
         return table(tuple(self._scales), g.device)[g]
 
-    def transform(self, x, g):
-        """Return T_g x, without a gradient through x if ``stop_gradient``.
+    def affine_map(self, g):
+        """Return M and b of (T_g x)(r) = x(M r + b): M = I/s, b = 0.
 
         Parameters
         ----------
-        x : torch.Tensor of shape (batch, channel, *image_shape)
-            Images.
-        g : int or torch.Tensor of shape (batch,) or (1,)
-            Elements, one for each sample or one for all.
+        g : int or torch.Tensor of shape (n,)
+            Elements.
 
         Returns
         -------
-        torch.Tensor of the shape of ``x``
+        maps : torch.Tensor of shape (n, 2, 3), float64
+            See :meth:`Group.affine_map`.
         """
-        return super().transform(x.detach() if self.stop_gradient else x, g)
-
-    def _zoom(self, x, scales):
-        matrix = torch.diag_embed((1 / scales)[:, None].expand(-1, 2))
-        return resample(x, matrix, self.interpolation)
-
-    def _transform(self, x, g):
-        return self._zoom(x, self.scales(g))
-
-    def _inverse_transform(self, x, g):
-        return self._zoom(x, 1 / self.scales(g))
+        inverse = (1 / self.scales(g)).reshape(-1, 1).expand(-1, 2)
+        return F.pad(torch.diag_embed(inverse), (0, 1))

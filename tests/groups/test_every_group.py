@@ -260,7 +260,7 @@ def test_groups_without_a_shape_take_that_of_the_images(case):
     g = some_elements(case.group)
     unresolved = clone(case.group)
     assert torch.equal(unresolved.transform(x, g), case.group.transform(x, g))
-    assert unresolved._image_shape is None
+    assert unresolved.image_shape is None
 
 
 @each_group

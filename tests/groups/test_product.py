@@ -44,9 +44,9 @@ def test_brackets_do_not_matter():
     a, b, c = Rotations(4), Shifts(1), Reflections((0, 1))
     left, right = (a * b) * c, a * (b * c)
     assert repr(left) == repr(right)
-    assert left.factors == (a, b, c)
+    assert left.parts == (a, b, c)
     both = (a * b) * (b * c)
-    assert both.factors == (a, b, b, c)
+    assert both.parts == (a, b, b, c)
     x = noise(20, 1, 6, 6)
     nested = ProductGroup(a, ProductGroup(b, c)).resolve((6, 6))
     flat = left.resolve((6, 6))
@@ -71,13 +71,13 @@ def test_exactness_and_order():
 
 
 def test_parameters_are_nested():
-    group = Rotations(360) * Reflections() * Scalings(stop_gradient=True)
+    group = Rotations(360) * Reflections() * Scalings(reciprocals=False)
     params = group.get_params(deep=True)
     assert params["first__first__n_elements"] == 360
-    assert params["second__stop_gradient"] is True
+    assert params["second__reciprocals"] is False
     twin = clone(group).set_params(first__first__n_elements=4)
-    assert twin.factors[0].n_elements == 4
-    assert group.factors[0].n_elements == 360
+    assert twin.parts[0].n_elements == 4
+    assert group.parts[0].n_elements == 360
 
 
 def test_training_and_scoring_with_a_product(ct_problem):

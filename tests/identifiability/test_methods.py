@@ -9,7 +9,6 @@ from sklearn_ei.groups import Permutations, Reflections, Rotations, Scalings, Sh
 from sklearn_ei.identifiability import _fourier, _gram, _lanczos
 from sklearn_ei.identifiability._bounds import count_orbits
 from sklearn_ei.identifiability._budget import Budget
-from sklearn_ei.identifiability._elements import spread
 from sklearn_ei.identifiability._matrices import transform_matrix
 from sklearn_ei.identifiability._system import System
 from sklearn_ei.operators import (
@@ -22,6 +21,7 @@ from sklearn_ei.operators import (
     gaussian_kernel,
 )
 from sklearn_ei.utils.random import make_generator
+from sklearn_ei.utils.spread import spread
 
 CT = ParallelBeamCT(7, (16, 16))
 
