@@ -166,41 +166,33 @@ class ProductGroup(Group):
         return list(zip(self.parts, reversed(elements), strict=True))
 
     def _steps(self, g):
-        """Return (parts with their elements, whether interpolated at once)."""
+        """Return (groups, elements, map), the last of them acting first.
+
+        Either a group and its elements, or several that interpolate once by a map.
+        """
+        actions = [(part, h, part.affine_map(h)) for part, h in self._pairs(g)]
         steps = []
-        for affine, pairs in groupby(
-            self._pairs(g), lambda pair: pair[0].affine_map(pair[1]) is not None
-        ):
-            run = list(pairs)
-            exact = all(part.is_exact for part, _ in run)
-            if affine and not exact and len(run) > 1:
-                steps.append((run, True))
+        for affine, neighbours in groupby(actions, lambda a: a[2] is not None):
+            run = list(neighbours)
+            parts = [part for part, _, _ in run]
+            if affine and len(run) > 1 and not all(part.is_exact for part in parts):
+                steps.append((parts, None, compose(maps for _, _, maps in run)))
             else:
-                steps += [([pair], False) for pair in run]
+                steps += [([part], h, None) for part, h, _ in run]
         return steps
 
     def _transform(self, x, g):
-        for run, at_once in reversed(self._steps(g)):
-            if at_once:
-                x = resample(x, _map(run), _interpolation(run))
+        for parts, h, maps in reversed(self._steps(g)):
+            if maps is None:
+                x = parts[0]._transform(x, h)
             else:
-                ((part, h),) = run
-                x = part._transform(x, h)
+                x = resample(x, maps, finest(parts) or "bilinear")
         return x
 
     def _inverse_transform(self, x, g):
-        for run, at_once in self._steps(g):
-            if at_once:
-                x = resample(x, invert(_map(run)), _interpolation(run))
+        for parts, h, maps in self._steps(g):
+            if maps is None:
+                x = parts[0]._inverse_transform(x, h)
             else:
-                ((part, h),) = run
-                x = part._inverse_transform(x, h)
+                x = resample(x, invert(maps), finest(parts) or "bilinear")
         return x
-
-
-def _map(run):
-    return compose(part.affine_map(h) for part, h in run)
-
-
-def _interpolation(run):
-    return finest(part for part, _ in run) or "bilinear"

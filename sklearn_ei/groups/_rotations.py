@@ -179,9 +179,15 @@ class Rotations(AffineGroup):
 
     @property
     def quarter_turn_step(self):
-        """A quarter of the order where that is whole, else None."""
+        """A quarter of the order where that is whole, else None.
+
+        None for ``"fft"`` too, whose shears do not commute with quarter turns.
+        """
         order = len(self._degrees())
-        return order // 4 if self.angles is None and order % 4 == 0 else None
+        sheared = self.interpolation == "fft" and not self.is_exact
+        if sheared or self.angles is not None or order % 4:
+            return None
+        return order // 4
 
     def affine_map(self, g):
         """Return M and b of (T_g x)(r) = x(M r + b): M = R_{−g}, b = 0.

@@ -1,5 +1,6 @@
 """Zooms of 2-D images about their centre."""
 
+from functools import lru_cache
 from numbers import Real
 
 import numpy as np
@@ -10,6 +11,16 @@ from sklearn.utils import check_scalar
 from ..utils.device import table
 from ..utils.params import brief
 from ._affine import AffineGroup
+
+
+@lru_cache(maxsize=64)
+def _with_reciprocals(factors, reciprocals):
+    """Return 1, the factors and, if wanted, their reciprocals, each one once."""
+    scales = [1.0]
+    for factor in factors:
+        pair = (factor, 1 / factor) if reciprocals else (factor,)
+        scales += [s for s in pair if not np.isclose(s, scales).any()]
+    return tuple(scales)
 
 
 class Scalings(AffineGroup):
@@ -75,11 +86,8 @@ class Scalings(AffineGroup):
 
     @property
     def _scales(self):
-        scales = [1.0]
-        for factor in np.asarray(self.factors, dtype=float).tolist():
-            pair = (factor, 1 / factor) if self.reciprocals else (factor,)
-            scales += [s for s in pair if not np.isclose(s, scales).any()]
-        return scales
+        factors = np.asarray(self.factors, dtype=float).tolist()
+        return _with_reciprocals(tuple(factors), self.reciprocals)
 
     @property
     def n_elements(self):
@@ -113,7 +121,7 @@ class Scalings(AffineGroup):
     def scales(self, g):
         """Return the factors s of elements ``g``."""
         g = torch.as_tensor(g)
-        return table(tuple(self._scales), g.device)[g]
+        return table(self._scales, g.device)[g]
 
     def affine_map(self, g):
         """Return M and b of (T_g x)(r) = x(M r + b): M = I/s, b = 0.

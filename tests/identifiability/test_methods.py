@@ -21,7 +21,6 @@ from sklearn_ei.operators import (
     gaussian_kernel,
 )
 from sklearn_ei.utils.random import make_generator
-from sklearn_ei.utils.spread import spread
 
 CT = ParallelBeamCT(7, (16, 16))
 
@@ -361,13 +360,3 @@ def test_weakest_directions_are_what_the_ratio_says(operator, group):
         [float(system.forward(system.transform(x, g)).square().sum()) for g in elements]
     )
     assert np.sqrt(energy) == pytest.approx(report.sigma_min, rel=1e-5, abs=1e-7)
-
-
-def test_spread_elements_differ_and_are_nested():
-    for order in (1, 2, 7, 90, 360, 65536):
-        few, more = spread(order, 4), spread(order, 16)
-        assert more[: len(few)] == few
-        assert len(set(more)) == len(more) == min(order, 16)
-        assert few[0] == 0
-        assert max(more) < order
-    assert sorted(spread(101, 101)) == list(range(101))
