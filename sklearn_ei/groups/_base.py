@@ -99,9 +99,9 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     is_exact = False
-    interpolation = None
-    is_all_shifts = False
-    quarter_turn_step = None
+    interpolation: str | None = None
+    is_all_shifts: bool = False
+    quarter_turn_step: int | None = None
 
     _image_shape = None
 
