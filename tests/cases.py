@@ -12,7 +12,14 @@ import torch
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from sklearn_ei.groups import Permutations, Reflections, Rotations, Scalings, Shifts
+from sklearn_ei.groups import (
+    Permutations,
+    RandomAffine,
+    Reflections,
+    Rotations,
+    Scalings,
+    Shifts,
+)
 from sklearn_ei.operators import (
     MRI,
     BlockOperator,
@@ -327,6 +334,33 @@ GROUPS = [
         (31, 24),
         0.15,
     ),
+    GroupCase(
+        "random-affine",
+        RandomAffine(degrees=12, scale=(0.8, 1.1)).resolve((32, 32)),
+        (32, 32),
+        0.05,
+    ),
+    GroupCase(
+        "random-affine-all",
+        RandomAffine(
+            40,
+            degrees=(0, 30),
+            scale=(0.9, 1.2),
+            shear=10,
+            translate=(0.02, 0.05),
+            mirror=True,
+            interpolation="bilinear",
+            random_state=1,
+        ).resolve((33, 28)),
+        (33, 28),
+        0.1,
+    ),
+    GroupCase(
+        "random-affine-1d",
+        RandomAffine(20, scale=(0.8, 1.25), translate=0.05, mirror=True).resolve((40,)),
+        (40,),
+        0.06,
+    ),
     GroupCase("permutations", Permutations(6).resolve((3, 2)), (3, 2)),
     GroupCase("permutations-1d", Permutations(5).resolve((6,)), (6,)),
     GroupCase(
@@ -362,6 +396,20 @@ GROUPS = [
         (Reflections((1, 0)) * Shifts()).resolve((4, 5)),
         (4, 5),
         compose=flip_and_shift,
+    ),
+    GroupCase(
+        "tilts-and-zooms",
+        (
+            Rotations(angles=[-9, 4, 11], interpolation="bicubic") * Scalings([0.8])
+        ).resolve((32, 32)),
+        (32, 32),
+        0.1,
+    ),
+    GroupCase(
+        "turns-shifts-and-zooms",
+        (Rotations(8) * Reflections(0) * Shifts(2) * Scalings([0.9])).resolve((24, 24)),
+        (24, 24),
+        0.1,
     ),
     GroupCase(
         "product-of-three",

@@ -11,7 +11,7 @@ from ..groups import Group
 from ..operators import ForwardOperator
 from ..utils.params import check_option, check_real
 from ..utils.random import draw_seed, make_generator
-from ._bounds import count_orbits, is_cyclic, rank_bound
+from ._bounds import count_orbits, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
 from ._diagonal import diagonal_spectrum
@@ -259,7 +259,7 @@ def _count(system, report, budget):
     orbits = count_orbits(system, budget)
     if orbits is not None:
         report.irreducible_bound = system.channels * orbits * system.copies
-        if is_cyclic(system.group):
+        if system.group.is_cyclic:
             ceiling = (system.m - system.channels * orbits - 1) / 2
             report.signal_dimension_ceiling = max(0.0, ceiling * system.copies)
     report.rank_interval = (0, system.copies * rank_bound(system, orbits))

@@ -8,7 +8,6 @@ import torch
 
 from ..groups import Rotations
 from ..utils.cgls import cgls
-from ._elements import factors, representative_elements
 
 _N_GHOSTS = 2
 _N_ITERATIONS = 100
@@ -48,7 +47,7 @@ def innovation(system, budget):
     that little is moved across the border.
     """
     ghosts = _null_part(system, _smooth_images(system), budget)
-    elements = representative_elements(system.group)
+    elements = system.group.representative_elements().tolist()
     if not elements or float(ghosts.norm()) == 0:
         return Innovation(0.0, 0.0, "nothing moves, or nothing is hidden")
     useless, kind = _useless(system, ghosts, elements)
@@ -111,14 +110,7 @@ def _useless(system, ghosts, elements):
     """Return moved ghosts that bring nothing new, and what was done to them."""
     order = _view_order(system.operator)
     if order is not None:
-        interpolation = next(
-            (
-                p.interpolation
-                for p in factors(system.group)
-                if isinstance(p, Rotations)
-            ),
-            "bilinear",
-        )
+        interpolation = system.group.interpolation or "bilinear"
         turns = Rotations(order, interpolation=interpolation)
         turned = turns.transform(system.images(ghosts), 1).flatten(1)
         return [turned], f"rotation by the view spacing, {360 / order:.3g}°"

@@ -172,7 +172,7 @@ def _resolve_group(group, image_shape):
         raise TypeError(
             f"Got group={brief(group)}, but expected a Group such as Rotations(360)."
         )
-    known = group._image_shape
+    known = group.image_shape
     if known is not None and tuple(known) != image_shape:
         raise ValueError(
             f"{group} acts on images of shape {tuple(known)}, but the operator's have "

@@ -26,7 +26,7 @@ def transform_and_repeat(f, A, group, x, generator):
     return group.inverse_transform(again, g)
 
 
-def _passes(f, A, group, batches, n_transforms, random_state):
+def _passes(f, A, group, batches, *, n_transforms, random_state):
     """Yield y, T_g f(y), f(A T_g f(y)) and g for each measurement."""
     generator = make_generator(draw_seed(random_state))
     n_transforms = min(n_transforms, group.n_elements - 1)
@@ -62,7 +62,14 @@ def round_trip(
     """
 
     def pairs():
-        passes = _passes(f, A, group, batches, n_transforms, random_state)
+        passes = _passes(
+            f,
+            A,
+            group,
+            batches,
+            n_transforms=n_transforms,
+            random_state=random_state,
+        )
         for y1, _, x3, g in passes:
             difference = A.forward(group.inverse_transform(x3, g)) - y1
             if not only_unseen:
@@ -218,7 +225,7 @@ def equivariance_score(
         reconstructor.operator_,
         reconstructor.group_,
         tensors(reconstructor, Y),
-        n_transforms,
-        random_state,
+        n_transforms=n_transforms,
+        random_state=random_state,
     )
     return -relative_energy((x3 - x2, x2) for _, x2, x3, _ in passes)

@@ -1,7 +1,7 @@
 """Equivariant imaging as an estimator."""
 
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from ..model_selection import score_without_truth, tensors
 from ..networks import ReconstructionFunction
@@ -183,7 +183,7 @@ class EquivariantReconstructor(
     (4, 32, 32)
     """
 
-    _parameter_constraints: dict = CONSTRAINTS
+    _parameter_constraints: ClassVar[dict] = CONSTRAINTS
 
     def __init__(
         self,
@@ -251,8 +251,8 @@ class EquivariantReconstructor(
             pairs with the image, are read batch by batch.
         y : array-like of shape (n_samples, *image_shape[, n_channels]), default=None
             Ground truth; needed by ``data_term="supervised"``. Images that are NaN
-            throughout are missing. Otherwise nothing is learned from it, but images tell
-            their shape, if the operator leaves it open.
+            throughout are missing. Otherwise nothing is learned from it, but images
+            tell their shape, if the operator leaves it open.
 
         Returns
         -------
@@ -319,13 +319,15 @@ class EquivariantReconstructor(
         trained = train(plan, net)
         kept = trained.n_epochs > 0
         if kept:
-            self._keep(plan, trained, fitted, Y, goes_on, incremental)
+            self._keep(
+                plan, trained, fitted, Y, goes_on=goes_on, incremental=incremental
+            )
         finish(trained, plan, kept=kept or goes_on)
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         return self
 
-    def _keep(self, plan, trained, fitted, Y, goes_on, incremental):
+    def _keep(self, plan, trained, fitted, Y, *, goes_on, incremental):
         """Set all fitted attributes."""
         if "measurement_shape_" in fitted:
             record_features(self, Y)

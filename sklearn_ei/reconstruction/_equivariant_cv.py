@@ -2,7 +2,7 @@
 
 import copy
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import check_scoring
@@ -115,7 +115,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     (2, 1)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **{name: CONSTRAINTS[name] for name in _SHARED_PARAMETERS},
         "alphas": ["array-like", StrOptions({"auto"})],
         "cv": ["cv_object"],
