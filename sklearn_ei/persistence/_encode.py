@@ -160,8 +160,8 @@ class Encoder:
         if is_module:
             self._n_modules += 1
             encoded["state"] = self.state(value, f"module.{self._n_modules}")
-        if isinstance(value, Group) and value._image_shape is not None:
-            encoded["image_shape"] = list(value._image_shape)
+        if isinstance(value, Group) and value.image_shape is not None:
+            encoded["image_shape"] = list(value.image_shape)
         return encoded
 
     def _reference(self, value):

@@ -245,7 +245,7 @@ def _check_fitted(estimator):
         group is None
         or (
             isinstance(group, Group)
-            and group._image_shape == tuple(operator.image_shape)
+            and group.image_shape == tuple(operator.image_shape)
         ),
         "group_ is no group of the images",
     )
