@@ -3,6 +3,7 @@
 from ._best import BestWeights
 from ._callbacks import EpochTasks, check_callbacks
 from ._checkpoint import Checkpoint, fingerprint
+from ._deep_prior import DeepPrior, Iterates
 from ._divergence import DivergenceError
 from ._interrupts import searching
 from ._moving_variance import MovingVariance
@@ -15,9 +16,11 @@ from .machine import Processes, resolve_processes
 __all__ = [
     "BestWeights",
     "Checkpoint",
+    "DeepPrior",
     "DivergenceError",
     "EpochTasks",
     "FitPlan",
+    "Iterates",
     "MovingVariance",
     "Processes",
     "ReconstructionNet",
