@@ -11,6 +11,7 @@ from ..groups import Group
 from ..operators import ForwardOperator
 from ..utils.params import check_option, check_real
 from ..utils.random import draw_seed, make_generator
+from ..utils.torch_state import own_torch
 from ._bounds import count_orbits, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
@@ -33,6 +34,7 @@ _GRAM_PIXELS = 16384
 _SMALL = 4096  # up to this size the rank is computed even if the answer is known
 
 
+@own_torch()
 def check_group_rank(
     operator: ForwardOperator,
     group: Group,
@@ -144,6 +146,7 @@ def check_group_rank(
     return report
 
 
+@own_torch()
 def check_range_invariance(
     operator: ForwardOperator,
     group: Group,

@@ -26,6 +26,7 @@ from ..utils.dataset import BatchedDataset
 from ..utils.device import resolve_device, resolve_precision
 from ..utils.params import check_option
 from ..utils.random import make_generator, seeded_initialisation, spawn_seeds
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import OperatorEstimator
 from ._start import root_mean_square
@@ -176,6 +177,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:
         """Reconstruct a stack of measurements, one by one.
 

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import StrOptions
 from ..model_selection import round_trip_score
 from ..training import resolve_processes, searching
 from ..utils.random import draw_seed
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements
 from ._base import BaseReconstructor
 from ._equivariant import EquivariantReconstructor
@@ -169,6 +170,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Choose α and train with it.
 
