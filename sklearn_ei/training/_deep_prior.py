@@ -30,7 +30,9 @@ class DeepPrior(nn.Module):
     def forward(self, y, A, start=None):
         """Return g(z)."""
         reduced = self.dtype != torch.float32
-        with torch.autocast(self.z.device.type, dtype=self.dtype, enabled=reduced):
+        with torch.autocast(
+            self.z.device.type, dtype=self.dtype, enabled=reduced, cache_enabled=False
+        ):
             x = self.network(self.z)
         if x.shape != self.image_shape:
             raise ValueError(
