@@ -15,6 +15,7 @@ from ._mri import MRI
 from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
+from ._restricted import RestrictedOperator
 
 __all__ = [
     "MRI",
@@ -31,6 +32,7 @@ __all__ = [
     "MatrixOperator",
     "ODLOperator",
     "ParallelBeamCT",
+    "RestrictedOperator",
     "dot_test",
     "gaussian_kernel",
 ]

@@ -284,8 +284,9 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         return object.__dir__(self)
 
     def __setattr__(self, name, value):
+        same = self.__dict__.get(name, self) is value
         super().__setattr__(name, value)
-        if "_state" in self.__dict__:
+        if "_state" in self.__dict__ and not same:
             self.__dict__["_state"].forget(name)
 
     def __getstate__(self):
@@ -387,7 +388,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
             Reconstructed images: B y, followed by ``n_refinements`` calls of
             :meth:`refine`.
         """
-        x = self._apply("_pinv", y, "measurements")
+        x = self._plain_pinv(y)
         for _ in range(self.n_refinements):
             x = self.refine(x, y)
         return x
@@ -414,8 +415,11 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         and the step is the projection onto ``{x: A x = y}``.
         """
         residual = y - self.forward(x)
-        correction = self._apply("_pinv", residual, "measurements")
-        return x + self.refinement_step * correction
+        return x + self.refinement_step * self._plain_pinv(residual)
+
+    def _plain_pinv(self, y):
+        """Return B y, the approximate inverse without refining steps."""
+        return self._apply("_pinv", y, "measurements")
 
     @property
     def refinement_step(self):
@@ -429,7 +433,7 @@ class ForwardOperator(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         for _ in range(_POWER_ITERATIONS):
             x = x / torch.linalg.vector_norm(x).clamp_min(1e-30)
             y = self.forward(x)
-            x = self._apply("_pinv", y, "measurements")
+            x = self._plain_pinv(y)
             norm = torch.linalg.vector_norm(x)
         return min(1.0, 2 * _STEP_MARGIN / max(float(norm), 1e-30))
 
