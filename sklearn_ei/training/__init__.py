@@ -2,8 +2,9 @@
 
 from ._best import BestWeights
 from ._callbacks import EpochTasks, check_callbacks
-from ._checkpoint import Checkpoint, fingerprint
+from ._checkpoint import Checkpoint
 from ._divergence import DivergenceError
+from ._fingerprint import fingerprint
 from ._memory import predict_memory, warn_if_memory_is_short
 from ._module import ReconstructionFunction
 from ._net import ReconstructionNet
