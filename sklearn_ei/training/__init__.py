@@ -8,6 +8,7 @@ from ._fingerprint import fingerprint
 from ._memory import predict_memory, warn_if_memory_is_short
 from ._module import ReconstructionFunction
 from ._net import ReconstructionNet
+from ._restorable import check_layer
 from ._run import train_epochs
 from ._schedule import WarmUpCosine
 
@@ -20,6 +21,7 @@ __all__ = [
     "ReconstructionNet",
     "WarmUpCosine",
     "check_callbacks",
+    "check_layer",
     "fingerprint",
     "predict_memory",
     "train_epochs",

@@ -30,6 +30,8 @@ from ..utils.stack import LazyTensor
 _LIBRARIES = {__name__.partition(".")[0], "torch", "numpy", "scipy", "sklearn"}
 _LIBRARIES |= {"skorch", "odl", *sys.stdlib_module_names}
 _INSTALLED = {"site-packages", "dist-packages"}
+# What ODL computes when it is first asked for.
+_LAZY_IN_ODL = re.compile("impl|cache|adjoint|_RectGrid__(?!coord)")
 # What torch itself keeps in every module.
 _OF_TORCH = frozenset(vars(nn.Module()))
 # What Python itself keeps in every class.
@@ -168,7 +170,11 @@ class _Digester:
 
     def _of_instance(self, value):
         kind = type(value)
-        state = None if _is_library(kind.__module__) else _state(value)
+        state = None
+        if not _is_library(kind.__module__):
+            state = _state(value)
+        elif kind.__module__.partition(".")[0] == "odl" and hasattr(value, "__dict__"):
+            state = {k: v for k, v in vars(value).items() if not _LAZY_IN_ODL.search(k)}
         if state is not None:
             return _hash("instance", self.of(kind), self.named("state", state))
         try:
