@@ -206,7 +206,7 @@ def _read_slices(folder, series):
     """Return the path and the content of each slice, sorted by position."""
     pydicom = require("pydicom", "read_dicom_series")
     found = existing(folder, "folder", "folder")
-    files = files_in(found, (".dcm",)) or files_in(found, _Anything())
+    files = files_in(found, (".dcm",)) or files_in(found)
     slices = []
     for path in files:
         if path.name.upper() == "DICOMDIR":
@@ -266,13 +266,6 @@ def _check_gaps(slices):
 
 def _series_of(data):
     return str(data.get("SeriesInstanceUID", ""))
-
-
-class _Anything:
-    """Contains every suffix."""
-
-    def __contains__(self, suffix):
-        return True
 
 
 def _normal(data):
