@@ -1,6 +1,7 @@
 """Images to try things on, and files with one's own."""
 
-from ._dicom import read_dicom_series, write_dicom_series
+from ._dicom import read_dicom_series
+from ._dicom_write import write_dicom_series
 from ._fetchers import fetch_ct100, fetch_urban100
 from ._folder import load_image_folder
 from ._hdf5 import read_hdf5
