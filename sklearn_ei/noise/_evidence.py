@@ -193,7 +193,9 @@ class _GroupSums:
         self.n, self.m = len(where), m
         ones = [1] * (where.ndim - 1)
         row = torch.arange(m, device=where.device).reshape(m, *ones) * (n_groups + 1)
-        self.index = (row + 1 + where.repeat(m // self.n, *ones)).flatten().cpu().numpy()
+        self.index = (
+            (row + 1 + where.repeat(m // self.n, *ones)).flatten().cpu().numpy()
+        )
         self.shape = (m, n_groups + 1)
 
     def of(self, values):

@@ -179,7 +179,10 @@ def excess_correlations(r, p):
     excess = {}
     for axis in range(2, r.ndim):
         if fits(r, _orders_about(r, axis)):
-            own, expected = neighbour_correlation(r, axis), neighbour_correlation(p, axis)
+            own, expected = (
+                neighbour_correlation(r, axis),
+                neighbour_correlation(p, axis),
+            )
             error = float(expected.std()) * (1 / len(r) + 1 / len(p)) ** 0.5
             excess[axis] = float(own.mean() - expected.mean()), error
     return excess
