@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..utils.device import Constants
 from ..utils.html import FactsMixin, shape_text
 from ..utils.random import make_generator
 from ._iterative import squared_norm_bound
@@ -99,6 +100,26 @@ class Facts(FactsMixin, Shapes):
         y = self.forward(torch.randn(shape, generator=make_generator(0)))
         size = y.abs().amax(dim=0)
         return (size > _NOTHING * size.max()).numpy()
+
+    def only_measured(self, y):
+        """Return measurements with zeros where A measures nothing.
+
+        Parameters
+        ----------
+        y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
+            Measurements. What an instrument leaves at a lost pixel is no reading.
+
+        Returns
+        -------
+        y : torch.Tensor or LazyTensor
+            ``y`` itself, where A measures all of it.
+        """
+        mask = self._derived("measured", self._measured_mask).like(torch.empty(0)).mask
+        return y if mask.all() else y * mask.to(getattr(y, "device", "cpu"))
+
+    def _measured_mask(self):
+        measured = self.measured_entries(each_channel=True)
+        return Constants(mask=torch.from_numpy(measured).float())
 
     def calibration_lines(self) -> np.ndarray:
         """Return indices along :attr:`natural_axis` that no method may do without.

@@ -211,7 +211,8 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         seeds = spawn_seeds(self.random_state, 2 * len(checked))
         results = []
         for number, sample in enumerate(checked):
-            y = fitted["measurement_layout_"].to_tensor(sample[None]).to(device)
+            y = fitted["measurement_layout_"].to_tensor(sample[None])
+            y = fitted["operator_"].only_measured(y).to(device)
             own = seeds[2 * number : 2 * number + 2]
             results.append(self._fit_sample(y, fitted, own, number))
         images = torch.cat([result.pop("image") for result in results])

@@ -198,6 +198,7 @@ class Planner:
     def _tensors(self, checked, truth, fitted):
         """Return measurements, images (also as arrays), and whether any is missing."""
         y = stack_to_tensor(checked, fitted["measurement_layout_"].has_channel_axis)
+        y = fitted["operator_"].only_measured(y)
         if not self.data_term.needs_truth:
             return y, None, None, False  # it may have settled the images' shape
         layout = fitted["image_layout_"]
@@ -247,7 +248,10 @@ class Planner:
         @torch.no_grad()
         def validate(function):
             f = ScaledFunction(function, scale, device)
-            batches = [to_tensor(Y[i : i + 1]).to(device) for i in range(len(Y))]
+            batches = [
+                operator.only_measured(to_tensor(Y[i : i + 1])).to(device)
+                for i in range(len(Y))
+            ]
             if images is None:
                 score = score_without_truth(f, operator, group, batches)
             else:
