@@ -185,12 +185,9 @@ def fitting_stacks(draw, operator, what):
     """Draw a stack that fits an operator, as far as it knows its shape."""
     n = draw(ints(1, 4))
     try:
-        shape = operator._known_shapes[what != "image"]
-        channels = (
-            operator._image_channels
-            if what == "image"
-            else operator._measurement_channels
-        )
+        layout = operator.layouts()[what != "image"]
+        shape = layout.shape
+        channels = None if layout.channels == "any" else layout.channels
     except Exception:  # the parameters are junk; the call will tell
         shape = channels = None
     if shape is None and draw(ints(0, 3)):
@@ -201,12 +198,9 @@ def fitting_stacks(draw, operator, what):
             shape = None
     if shape is None:
         shape = draw(st.sampled_from([(8, 8), (8,), (9, 7), (3, 11), (1, 1), (6,)]))
-    channels = (
-        draw(st.sampled_from([None, None, None, 1, 3]))
-        if channels is None
-        else channels
-    )
-    return draw(stacks((n, *shape, *(() if channels is None else (channels,)))))
+    if channels is None:
+        channels = draw(st.sampled_from(["none", "none", "none", 1, 3]))
+    return draw(stacks((n, *shape, *(() if channels == "none" else (channels,)))))
 
 
 @st.composite

@@ -14,6 +14,7 @@ from ..utils.device import Constants
 from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
+from ._checks import refuse_other_than_number
 from ._filters import FILTERS, fbp_filter
 from ._joseph import JosephProjector, joseph_matrix, n_corners
 from ._rays import Rays
@@ -220,6 +221,7 @@ class RayTransformOperator(ForwardOperator):
         if self.n_bins is not None:
             check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
         if self.angles is None:
+            refuse_other_than_number("n_views", self.n_views, "view angles as angles=…")
             check_scalar(self.n_views, "n_views", Integral, min_val=1)
             return
         angles = np.asarray(self.angles)

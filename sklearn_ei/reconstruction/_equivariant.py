@@ -11,6 +11,7 @@ from ..utils.callbacks import (
     open_callback_context,
     with_callbacks,
 )
+from ..utils.torch_state import own_torch
 from ..utils.validation import record_features
 from ._base import BaseReconstructor
 from ._parameters import CONSTRAINTS, resolve_terms
@@ -300,6 +301,7 @@ class EquivariantReconstructor(
         goes_on = hasattr(self, "function_")
         return self._fit(Y, y, goes_on=goes_on, incremental=True)
 
+    @own_torch()
     def _fit(self, Y, y, *, goes_on, incremental=False):
         """Check and plan, train, and keep what came of it."""
         self._validate_params()

@@ -93,7 +93,7 @@ def train(plan, net=None):
     net.processes = plan.processes if plan.processes.size > 1 else None
     with own_stream(plan.device), interrupts.watched():
         try:
-            if new:
+            if new and plan.predicts_memory:
                 with interrupts.computing():
                     warn_if_memory_is_short(
                         net, plan.dataset.Y[[0]], len(plan.dataset), plan.processes.size
