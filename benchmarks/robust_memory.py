@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+SMOKE = ["--gigabytes", "0.01"]
 SHAPE = (50, 183)
 SMALL = 0.06  # gigabytes
 BYTES = 4 * SHAPE[0] * SHAPE[1]
@@ -48,6 +49,7 @@ def train(path, n_samples):
     import torch
 
     from sklearn_ei import EquivariantReconstructor
+    from sklearn_ei.networks import UNet
     from sklearn_ei.operators import Inpainting
 
     torch.set_num_threads(1)
@@ -57,10 +59,7 @@ def train(path, n_samples):
     ei = EquivariantReconstructor(
         Inpainting(0.3),
         alpha=0,
-        n_stages=1,
-        n_consistency=0,
-        width=1,
-        depth=1,
+        network=UNet(width=1, depth=1),
         batch_size=64,
         max_epochs=1,
         random_state=0,
