@@ -241,9 +241,9 @@ def hostile_documents(data, sparse_data, canary):
     attributes = (
         "__class__", "__dict__", "__init__", "__reduce__", "__getstate__", "predict",
         "fit", "_reconstruct", "_keep", "operator", "alpha", "net_", "history_",
-        "device_", "_skl_callbacks", "_next_epoch", "get_params", "a b_", "x", "function_",
-        "image_layout_",
-        "_predict_batch_size", "set_params", "", "__sklearn_tags__", "1_",
+        "device_", "_skl_callbacks", "_next_epoch", "get_params", "a b_", "x",
+        "function_", "image_layout_", "_predict_batch_size",
+        "set_params", "", "__sklearn_tags__", "1_",
     )  # fmt: skip
     for name in attributes:
         yield f"attribute {name!r}", forge(change(["fitted", name], 1), tensors)

@@ -11,9 +11,7 @@ import torch
 
 # Recorded results lie beside the scripts; a run that is only to show that a script
 # works writes elsewhere.
-RESULTS = Path(
-    os.environ.get("SKLEARN_EI_RESULTS", Path(__file__).parent / "results")
-)
+RESULTS = Path(os.environ.get("SKLEARN_EI_RESULTS", Path(__file__).parent / "results"))
 
 
 def machine():

@@ -54,9 +54,7 @@ class Ours:
             device=device,
             **settings,
         )
-        planner = Planner(
-            self.estimator, Processes(), goes_on=False, incremental=False
-        )
+        planner = Planner(self.estimator, Processes(), goes_on=False, incremental=False)
         plan, _ = planner.plan(self.Y, None)
         if stop_before_training:
             self.net = make_net(plan)
@@ -130,9 +128,7 @@ class DeepInverse:
 
         size = ours.images.shape[-1]
         n_views = ours.Y.shape[1]
-        network = Backbone(
-            ResidualUNet(1, **ours.estimator.network.get_params())
-        )
+        network = Backbone(ResidualUNet(1, **ours.estimator.network.get_params()))
         kind = FilteredStart if fbp else deepinv.models.ArtifactRemoval
         self.model = kind(network, mode="pinv")
         self.physics = deepinv.physics.Tomography(

@@ -188,9 +188,7 @@ def size(options):
     """Step time per pixel against size, relative to 128²."""
     result = {}
     for name, settings in (("16-channel U-Net", SMALL), ("default", DEFAULT)):
-        steps = {
-            n: ours_of(options, size=n, **settings) for n in options.sizes
-        }
+        steps = {n: ours_of(options, size=n, **settings) for n in options.sizes}
         seconds = in_turns(
             {n: ours.step for n, ours in steps.items()},
             device=options.device,
@@ -297,7 +295,7 @@ def peak_of(task):
 
 def grid(options):
     """Several values of α at once: five on a GPU over one fit, two on two cores."""
-    on_gpu = options.device == "cuda"
+    on_gpu, few = options.device == "cuda", min(3, options.rounds)
     size = (128 if on_gpu else 64) // options.shrink
     operator = ParallelBeamCT(50, (size, size))
     n = 40 // options.shrink
@@ -328,14 +326,16 @@ def grid(options):
             "five": lambda: search(alphas, 5),
             "one": lambda: search([100], 1),
         }
-        seconds = in_turns(tasks, device="cuda", rounds=min(3, options.rounds), warm_up=1)
+        seconds = in_turns(
+            tasks, device="cuda", rounds=few, warm_up=1
+        )
         return {"asked": 2.0, **ratio(seconds, "five", "one")}
     tasks = {
         "one after the other": lambda: search(alphas[:4], 1),
         "two threads": lambda: search(alphas[:4], 2),
         "two processes": lambda: search(alphas[:4], 2, "loky"),
     }
-    seconds = in_turns(tasks, device="wall", rounds=min(3, options.rounds), warm_up=1)
+    seconds = in_turns(tasks, device="wall", rounds=few, warm_up=1)
     return {
         name: ratio(seconds, name, "one after the other")
         for name in ("two threads", "two processes")

@@ -45,9 +45,7 @@ def declarations(path):
 
 def case(path):
     slow = declarations(path).get("SMOKE_SLOW", False)
-    return pytest.param(
-        path, id=path.stem, marks=[pytest.mark.slow] if slow else []
-    )
+    return pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.fixture(scope="module")
