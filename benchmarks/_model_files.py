@@ -266,7 +266,7 @@ def hostile_documents(data, sparse_data, canary):
             {"object": "ParallelBeamCT", "params": {}, "extra": 1},
             {"object": "ParallelBeamCT", "custom": "exec"},
             {"object": ["ParallelBeamCT"]},
-            {"object": "Inpainting", "params": {"mask": {"array": "network.last.bia"}}},
+            {"object": "Inpainting", "params": {"mask": {"array": "network.0.last.bia"}}},
             {"object": "BlockOperator", "params": {"operators": [1]}}, ...,
         ),
         "group_": (
@@ -279,7 +279,7 @@ def hostile_documents(data, sparse_data, canary):
         "extra_": (
             {}, {"unknown": 1}, {"float": "1"}, {"float": []}, {"tensor": "nothing"},
             {"array": 5}, {"device": "disk"}, {"device": 10**9}, {"dtype": "__class__"},
-            {"strings": [1]}, {"dict": []}, {"complex": "network.last.bias"},
+            {"strings": [1]}, {"dict": []}, {"complex": "network.0.last.bias"},
             {"float": "nan", "tuple": []},
         ),
     }  # fmt: skip
@@ -356,7 +356,7 @@ def hostile_documents(data, sparse_data, canary):
 
 
 def _hostile_weights(good, tensors, change):
-    some = "network.last.weight"
+    some = "network.0.last.weight"
     weight = tensors[some]
     replacements = {
         "of another shape": torch.zeros(1, 3, 1, 1),
@@ -379,12 +379,15 @@ def _hostile_weights(good, tensors, change):
         forge(good, {k: v for k, v in tensors.items() if k != some}),
     )
     yield "a tensor too many", forge(good, {**tensors, "extra": torch.zeros(3)})
-    yield "a weight not named", forge(change(["network", "last.weight"], ...), tensors)
+    yield (
+        "a weight not named",
+        forge(change(["network", "0.last.weight"], ...), tensors),
+    )
     yield "a weight of no layer", forge(change(["network", "x"], some), tensors)
     yield "weights that are a list", forge(change(["network"], [some]), tensors)
     yield (
         "a weight named by a number",
-        forge(change(["network", "last.weight"], 3), tensors),
+        forge(change(["network", "0.last.weight"], 3), tensors),
     )
 
 

@@ -16,6 +16,7 @@ seconds beside them. What is compared:
 """
 
 import argparse
+import math
 import time
 
 import _record
@@ -31,7 +32,7 @@ from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils.random import RandomStream, make_generator
 
-SMOKE = ["{ct32}", "--epochs", "2"]
+SMOKE = ["{ct16}", "--epochs", "1"]
 OPERATOR, GROUP = ParallelBeamCT(n_views=50), Rotations(360)
 PLAIN = UNet(width=16, depth=3)
 SHARE, N_SPLITS, N_AVERAGE = 0.7, 4, 4
@@ -148,7 +149,7 @@ def main():
         estimator = EquivariantReconstructor(
             OPERATOR,
             GROUP,
-            max_epochs=round(share * options.epochs),
+            max_epochs=math.ceil(share * options.epochs),
             random_state=0,
             **parameters,
         )

@@ -34,6 +34,7 @@ from sklearn_ei.utils import files
 from sklearn_ei.utils.tensor_file import read_file
 
 SMOKE = ["--kills", "2", "--epochs", "15"]
+SMOKE_SLOW = True
 AIMS = ("training", "training", "write", "write", "start")
 PAUSE = 0.01  # of a slow write, at each of its steps
 

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-SMOKE = ["--gigabytes", "0.01"]
+SMOKE = ["--gigabytes", "0.01", "--small", "0.005"]
 SHAPE = (50, 183)
-SMALL = 0.06  # gigabytes
 BYTES = 4 * SHAPE[0] * SHAPE[1]
 
 
@@ -88,6 +87,7 @@ def run(gigabytes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=6)
+    parser.add_argument("--small", type=float, default=0.06)
     parser.add_argument("--no-record", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -95,7 +95,7 @@ def main():
         path, n_samples = arguments.child
         train(path, int(n_samples))
         return 0
-    small, large = run(SMALL), run(arguments.gigabytes)
+    small, large = run(arguments.small), run(arguments.gigabytes)
     import _record
 
     result = {

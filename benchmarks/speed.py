@@ -326,9 +326,7 @@ def grid(options):
             "five": lambda: search(alphas, 5),
             "one": lambda: search([100], 1),
         }
-        seconds = in_turns(
-            tasks, device="cuda", rounds=few, warm_up=1
-        )
+        seconds = in_turns(tasks, device="cuda", rounds=few, warm_up=1)
         return {"asked": 2.0, **ratio(seconds, "five", "one")}
     tasks = {
         "one after the other": lambda: search(alphas[:4], 1),

@@ -25,7 +25,7 @@ from sklearn_ei.networks import UNet
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import ParallelBeamCT
 
-SMOKE = ["{ct32}", "--epochs", "3", "--only", "default: EI", "plain: supervised"]
+SMOKE = ["{ct16}", "--epochs", "3", "--only", "default: EI", "plain: supervised"]
 SMOKE += ["default: EI, a tenth of the slices with ground truth"]
 SMOKE += ["noise 2.0%: robust EI, R2R", "noise 2.0%: A†y, Hann"]
 OPERATOR = ParallelBeamCT(n_views=50)

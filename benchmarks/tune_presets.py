@@ -32,12 +32,12 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
-SMOKE = ["ct", "{ct32}", "--epochs", "1", "--only", "EI, tilts and zooms"]
+SMOKE = ["ct", "{ct16}", "--epochs", "1", "--only", "EI, tilts and zooms"]
 SMOKE += ["ground truth, tilts and zooms"]
 N_TRAIN, N_ALL = 70, 80
 EPOCHS = {"ct": 8, "inpainting": 10}
 
-TILTS, ZOOMS = TILTS_AND_ZOOMS.factors
+TILTS, ZOOMS = TILTS_AND_ZOOMS.parts
 ROTATIONS = {how: Rotations(360, interpolation=how) for how in ("bicubic", "fft")}
 # name: (group, whether ground truth is transformed by it). Where images are shrunk, f
 # learns from them rather than changes them.

@@ -25,8 +25,10 @@ from sklearn_ei.operators import (
     BlockOperator,
     Blur,
     CompressedSensing,
+    Constants,
     Downsampling,
     FanBeamCT,
+    ForwardOperator,
     Inpainting,
     MatrixOperator,
     ODLOperator,
@@ -114,6 +116,55 @@ class RunningSums(LinearOperator):
     def _rmatvec(self, y):
         y = y.reshape(-1)
         return np.append(y, 0) + np.append(0, y)
+
+
+class Snapshot(ForwardOperator):
+    """Bands of an image through a mask each, added up on one plain detector.
+
+    y = Σ_b M_b x_b; Aᵀ y has the bands M_b y; A† y has M_b y / Σ_b M_b², and 0 where
+    no band gets through.
+    """
+
+    measurement_channels = "none"
+    has_orthogonal_rows = True
+
+    def __init__(self, masks, image_shape=None):
+        self.masks = masks  # (n_bands, H, W)
+        self.image_shape = image_shape
+
+    @property
+    def image_channels(self):
+        return len(self.masks)
+
+    def _infer_shapes(self, image_shape, measurement_shape):
+        shape = np.shape(self.masks)[1:]
+        for other in (image_shape, measurement_shape):
+            if other is not None and tuple(other) != shape:
+                raise ValueError(f"Got image_shape={other}, but expected {shape}.")
+        return shape, shape
+
+    def _build(self, image_shape, measurement_shape):
+        masks = torch.as_tensor(self.masks)
+        power = masks.square().sum(0)
+        inverse = torch.where(power > 0, 1 / power, torch.zeros_like(power))
+        return Constants(masks=masks, inverse=inverse)
+
+    def _forward(self, x, constants):
+        return (constants.masks * x).sum(dim=1, keepdim=True)
+
+    def _adjoint(self, y, constants):
+        return constants.masks * y
+
+    def _pinv(self, y, constants):
+        return constants.masks * (constants.inverse * y)
+
+
+def bayer(height, width):
+    """Return the mask of a Bayer pattern, (H, W, 3): each pixel sees one colour."""
+    mask = np.zeros((height, width, 3), dtype=bool)
+    mask[::2, ::2, 0] = mask[::2, 1::2, 1] = mask[1::2, ::2, 1] = True
+    mask[1::2, 1::2, 2] = True
+    return mask
 
 
 def _random_matrix(*shape):
@@ -215,6 +266,17 @@ OPERATORS = [
     OperatorCase(
         "inpainting-mask", Inpainting(mask=np.eye(7, 5), image_shape=(7, 5)), 1e-6
     ),
+    OperatorCase(
+        "inpainting-bayer",
+        Inpainting(mask=bayer(7, 8), image_shape=(7, 8)),
+        1e-6,
+        n_channels=3,
+    ),
+    OperatorCase(
+        "inpainting-volume",
+        Inpainting(mask=_random_matrix(4, 5, 3) > 0, image_shape=(4, 5, 3)),
+        1e-6,
+    ),
     OperatorCase("dense", MatrixOperator(_random_matrix(12, 30), (6, 5), (3, 4)), 1e-6),
     OperatorCase(
         "dense-tall",
@@ -266,6 +328,12 @@ OPERATORS = [
         ),
         0.1,
         n_channels=2,
+    ),
+    OperatorCase(
+        "snapshot",
+        Snapshot(np.random.default_rng(0).random((3, 7, 6)).round(1)),
+        1e-6,
+        n_channels=3,
     ),
 ]
 

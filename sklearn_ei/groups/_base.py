@@ -152,6 +152,15 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         resolved.image_shape = image_shape
         return resolved
 
+    def _fixed_shape(self):
+        """Return ``image_shape``, refusing if it is open."""
+        if self._image_shape is None:
+            raise ValueError(
+                f"{self} does not know the shape of the images yet: expected a group "
+                "returned by resolve(image_shape)."
+            )
+        return self._image_shape
+
     def _check_params(self, image_shape):
         """Refuse wrong parameters, and images the group cannot act on."""
 

@@ -188,7 +188,7 @@ class RandomAffine(AffineGroup):
         maps : torch.Tensor of shape (n, d, d + 1), float64
             See :meth:`Group.affine_map`.
         """
-        g, shape = torch.as_tensor(g).reshape(-1), self.image_shape
+        g, shape = torch.as_tensor(g).reshape(-1), self._fixed_shape()
         shares = self._shares(len(shape))
         maps = _draw_maps(
             g.device,

@@ -93,7 +93,7 @@ class Reflections(Group):
         maps : torch.Tensor of shape (n, d, d + 1), float64
             See :meth:`Group.affine_map`.
         """
-        g, n_dims = torch.as_tensor(g).reshape(-1), len(self.image_shape)
+        g, n_dims = torch.as_tensor(g).reshape(-1), len(self._fixed_shape())
         signs = torch.ones((len(g), n_dims), dtype=torch.float64, device=g.device)
         for bit, axis in enumerate(self._axes):
             signs[:, axis] = 1.0 - 2 * ((g >> bit) % 2)

@@ -1,5 +1,6 @@
 """The public functions: what a group can teach about an instrument."""
 
+import secrets
 from numbers import Real
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..groups import Group
 from ..operators import ForwardOperator
 from ..utils.params import check_option, check_real
 from ..utils.random import draw_seed, make_generator
+from ..utils.torch_state import own_torch
 from ._bounds import count_orbits, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
@@ -33,6 +35,7 @@ _GRAM_PIXELS = 16384
 _SMALL = 4096  # up to this size the rank is computed even if the answer is known
 
 
+@own_torch()
 def check_group_rank(
     operator: ForwardOperator,
     group: Group,
@@ -75,7 +78,8 @@ def check_group_rank(
         When the time is up, the verdict is INCONCLUSIVE unless what is known
         decides it. Looked at between the steps of the computation.
     random_state : int, RandomState instance or None, default=None
-        Of the random images and measurements.
+        Of the random images and measurements. None draws from the operating system;
+        NumPy's global generator stays where it is.
     verbose : int, default=0
         Above 0, print what is being done.
 
@@ -144,6 +148,7 @@ def check_group_rank(
     return report
 
 
+@own_torch()
 def check_range_invariance(
     operator: ForwardOperator,
     group: Group,
@@ -176,7 +181,8 @@ def check_range_invariance(
     max_seconds : float, default=None
         When the time is up, ``invariant`` is None.
     random_state : int, RandomState instance or None, default=None
-        Of the random measurements w.
+        Of the random measurements w. None draws from the operating system; NumPy's
+        global generator stays where it is.
 
     Returns
     -------
@@ -238,7 +244,9 @@ def cheap_failure(operator, group, max_seconds=1.0):
 
 # ----------------------------------------------------------------------- steps
 def _make_system(operator, group, image_shape, random_state):
-    generator = make_generator(draw_seed(random_state))
+    # None is no draw from NumPy's global generator, which is the user's.
+    seed = secrets.randbits(31) if random_state is None else draw_seed(random_state)
+    generator = make_generator(seed)
     return System(operator, group, image_shape, generator)
 
 

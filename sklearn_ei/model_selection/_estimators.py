@@ -71,6 +71,7 @@ def tensors(reconstructor, Y, size=1):
     for start in range(0, len(Y), size):
         chunk = np.asarray(Y[start : start + size])
         y = reconstructor.measurement_layout_.to_tensor(chunk)
+        y = reconstructor.operator_.only_measured(y)
         yield y if device is None else y.to(device)
 
 

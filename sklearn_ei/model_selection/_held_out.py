@@ -10,10 +10,12 @@ from sklearn.utils import check_random_state, check_scalar
 from ..operators import RestrictedOperator
 from ..utils.params import check_option
 from ..utils.random import draw_seed, make_generator
+from ..utils.torch_state import own_torch
 from ._estimators import BATCH_SIZE, relative_energy, tensors, unwrap
 from ._self_consistency import check_group, transform_and_repeat
 
 
+@own_torch()
 @torch.no_grad()
 def held_out_score(
     estimator: Any,

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from ..utils.random import draw_seed, make_generator
+from ..utils.torch_state import own_torch
 from ._estimators import relative_energy, tensors, unwrap
 
 _NOTHING = 1e-10  # a relative error that is rounding
@@ -111,6 +112,7 @@ def score_without_truth(f, A, group, batches):
     return score
 
 
+@own_torch()
 @torch.no_grad()
 def round_trip_score(
     estimator: Any,
@@ -179,6 +181,7 @@ def round_trip_score(
     )
 
 
+@own_torch()
 @torch.no_grad()
 def equivariance_score(
     estimator: Any,

@@ -12,6 +12,7 @@ from ._specs import (
     is_described,
 )
 from ._unet import ResidualUNet
+from ._weights import build_module
 
 __all__ = [
     "EncoderDecoder",
@@ -21,6 +22,7 @@ __all__ = [
     "ResidualUNet",
     "UNet",
     "Unrolled",
+    "build_module",
     "build_stages",
     "check_network",
     "is_described",

@@ -45,7 +45,11 @@ class ReconstructionFunction(nn.Module):
     def precision(self, device_type):
         """Return the context in which networks compute."""
         reduced = self.dtype != torch.float32
-        return torch.autocast(device_type, dtype=self.dtype, enabled=reduced)
+        # Without a cache, which within an autocast of the user's would outlive steps
+        # of the optimizer; each weight is used once anyway.
+        return torch.autocast(
+            device_type, dtype=self.dtype, enabled=reduced, cache_enabled=False
+        )
 
     def forward(self, y, A, start=None):
         """Return f(y, A).

@@ -2,6 +2,7 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
+from functools import partial
 from numbers import Integral
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from ..utils.params import brief
 from ..utils.random import make_generator, seeded_initialisation
 from ._unet import ResidualUNet
+from ._weights import build_module
 
 
 class NetworkSpec(BaseEstimator, metaclass=ABCMeta):
@@ -84,17 +86,14 @@ class UNet(NetworkSpec):
 
     def build(self, n_channels, n_spatial_dims, generator):
         """Return one network; see :class:`NetworkSpec`."""
-        with torch.device("meta"):
-            network = ResidualUNet(
-                n_channels,
-                width=self.width,
-                depth=self.depth,
-                n_spatial_dims=n_spatial_dims,
-            )
-        if generator is not None:
-            network = network.to_empty(device="cpu")
-            network.reset_parameters(generator)
-        return [network]
+        make = partial(
+            ResidualUNet,
+            n_channels,
+            width=self.width,
+            depth=self.depth,
+            n_spatial_dims=n_spatial_dims,
+        )
+        return [build_module(make, generator)]
 
 
 class Unrolled(NetworkSpec):

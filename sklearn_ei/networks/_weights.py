@@ -33,6 +33,28 @@ def reset_weights(module, generator):
             layer.reset_parameters()
 
 
+def build_module(make, generator):
+    """Return a module of this package with weights from a generator.
+
+    Parameters
+    ----------
+    make : callable
+        Without arguments; returns a module with ``reset_parameters(generator)``.
+    generator : torch.Generator or None
+        Source of the weights. None: no memory, on the ``meta`` device.
+
+    Returns
+    -------
+    module : torch.nn.Module
+    """
+    with torch.device("meta"):
+        module = make()
+    if generator is not None:
+        module = module.to_empty(device="cpu")
+        module.reset_parameters(generator)
+    return module
+
+
 def zero_weights(layer):
     """Let a layer start at zero."""
     with torch.no_grad():

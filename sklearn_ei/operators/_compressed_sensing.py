@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, check_scalar
 from ..utils.device import Constants
 from ..utils.params import check_shape
 from ._base import ForwardOperator
+from ._checks import refuse_other_than_number
 
 
 class CompressedSensing(ForwardOperator):
@@ -64,6 +65,11 @@ class CompressedSensing(ForwardOperator):
         self.random_state = random_state
 
     def _infer_shapes(self, image_shape, measurement_shape):
+        refuse_other_than_number(
+            "n_measurements",
+            self.n_measurements,
+            "a matrix to MatrixOperator(matrix=…)",
+        )
         check_scalar(self.n_measurements, "n_measurements", Integral, min_val=1)
         if self.random_state is not None:
             check_scalar(self.random_state, "random_state", Integral, min_val=0)

@@ -9,6 +9,7 @@ from sklearn.utils import check_scalar
 from ..utils.device import Constants
 from ..utils.params import check_shape
 from ._base import ForwardOperator
+from ._checks import refuse_other_than_number
 
 
 class Downsampling(ForwardOperator):
@@ -59,6 +60,7 @@ class Downsampling(ForwardOperator):
         self.antialias = antialias
 
     def _infer_shapes(self, image_shape, measurement_shape):
+        refuse_other_than_number("factor", self.factor, "sizes as image_shape=…")
         check_scalar(self.factor, "factor", Integral, min_val=1)
         check_scalar(self.antialias, "antialias", bool)
         factor = int(self.factor)

@@ -160,7 +160,7 @@ class MatrixOperator(ForwardOperator):
         self.measurement_shape = measurement_shape
 
     # ------------------------------------------------------------- the matrix
-    def _parameters_of_A(self):
+    def _depends_on(self):
         return ["matrix"]  # whatever the shapes are
 
     @property

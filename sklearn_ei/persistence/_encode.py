@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import math
 from numbers import Integral, Real
+from pathlib import PurePath
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from ..operators import ODLOperator
 from ..reconstruction import OperatorEstimator
 from ..utils.params import brief
 from ._registry import known_objects, known_references
+from ._values import all_finite, check_columns
 
 _MAX_DEPTH = 50
 _DTYPES = {"float16", "float32", "float64", "bool", "uint8", "uint16", "uint32"}
@@ -41,6 +43,8 @@ class Encoder:
             )
         if value is None or isinstance(value, bool | str):
             return value
+        if isinstance(value, PurePath):
+            return {"path": str(value)}
         for encode in (self._number, self._container, self._array, self._object):
             encoded = encode(value, where, depth + 1)
             if encoded is not None:
@@ -95,6 +99,8 @@ class Encoder:
             }
             if None in parts.values():
                 return None
+            n_bytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+            check_columns(matrix.shape[1], n_bytes)
             return {
                 "sparse": {
                     "format": value.format,
@@ -153,10 +159,15 @@ class Encoder:
         known = known_objects().get(kind.__name__) is kind
         encoded = {"object" if known else "custom": kind.__name__}
         if described:
-            encoded["params"] = {
-                name: self.value(parameter, f"{where}.{name}", depth)
-                for name, parameter in value.get_params(deep=False).items()
-            }
+            encoded["params"] = {}
+            for name, parameter in value.get_params(deep=False).items():
+                inside = f"{where}.{name}"
+                encoded["params"][name] = self.value(parameter, inside, depth)
+                if known and not all_finite(parameter):
+                    raise ValueError(
+                        f"Got {inside}={brief(parameter)}, but expected finite "
+                        "numbers: load would refuse the file."
+                    )
         if is_module:
             self._n_modules += 1
             encoded["state"] = self.state(value, f"module.{self._n_modules}")

@@ -16,6 +16,7 @@ from ..reconstruction import OperatorEstimator
 from ..utils.device import resolve_device
 from ..utils.params import brief
 from ..utils.tensor_file import ModelFileError, read_file, write_file
+from ..utils.torch_state import own_torch
 from ._decode import Decoder, _expect
 from ._encode import Encoder
 
@@ -114,6 +115,7 @@ def _epoch_summary(epoch):
     return {name: value for name, value in epoch.items() if name != "batches"}
 
 
+@own_torch()
 def load(
     path: str | os.PathLike[str],
     custom_objects: dict[str, Any] | None = None,

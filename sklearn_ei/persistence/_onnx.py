@@ -13,10 +13,12 @@ from sklearn.utils import check_scalar
 from ..reconstruction import BaseReconstructor
 from ..utils.files import write_atomically
 from ..utils.random import make_generator
+from ..utils.torch_state import own_torch
 
 _TOLERANCE = 1e-4  # of the largest value
 
 
+@own_torch()
 def export_onnx(
     estimator: BaseEstimator, path: str | os.PathLike[str], *, stage: int = 0
 ) -> Path:

@@ -14,6 +14,7 @@ from ..model_selection import score_without_truth, tensors
 from ..operators import ForwardOperator
 from ..utils.html import FactsMixin
 from ..utils.params import brief
+from ..utils.torch_state import own_torch
 from ..utils.validation import (
     check_images,
     check_measurements,
@@ -146,6 +147,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         checked = check_measurements(self, Y, reset=False, lazy=True)
         return self._predict_array(checked, out)
 
+    @own_torch()
     @torch.no_grad()
     def _predict_array(self, Y, out=None):
         shape = (len(Y), *self.image_layout_.array_shape)
@@ -185,6 +187,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         """
         return self.predict(Y)
 
+    @own_torch()
     def score(self, Y: Any, y: Any = None) -> float:
         """Return the PSNR in dB with ground truth, a score from ``Y`` without.
 

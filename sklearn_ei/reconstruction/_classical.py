@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_scalar
 
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
@@ -31,6 +32,7 @@ class ClassicalReconstructor(BaseReconstructor):
             )
         check_scalar(self.n_iterations, "n_iterations", Integral, min_val=1)
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:
         """Fix the operator's shapes and the scale of the regularization.
 

@@ -5,12 +5,13 @@ from typing import Any, ClassVar, Self
 
 from ..model_selection import score_without_truth, tensors
 from ..networks import ReconstructionFunction
-from ..training import EpochTasks, finish, resolve_processes, train
+from ..training import EpochTasks, Interrupts, finish, resolve_processes, train
 from ..utils.callbacks import (
     CallbackSupportMixin,
     open_callback_context,
     with_callbacks,
 )
+from ..utils.torch_state import own_torch
 from ..utils.validation import record_features
 from ._base import BaseReconstructor
 from ._parameters import CONSTRAINTS, resolve_terms
@@ -300,6 +301,7 @@ class EquivariantReconstructor(
         goes_on = hasattr(self, "function_")
         return self._fit(Y, y, goes_on=goes_on, incremental=True)
 
+    @own_torch()
     def _fit(self, Y, y, *, goes_on, incremental=False):
         """Check and plan, train, and keep what came of it."""
         self._validate_params()
@@ -316,13 +318,14 @@ class EquivariantReconstructor(
             context.call_on_fit_task_begin(estimator=self)
             tasks = EpochTasks(self, context, processes).initialize()
             plan = replace(plan, tasks=tasks)
-        trained = train(plan, net)
-        kept = trained.n_epochs > 0
-        if kept:
-            self._keep(
-                plan, trained, fitted, Y, goes_on=goes_on, incremental=incremental
-            )
-        finish(trained, plan, kept=kept or goes_on)
+        with Interrupts().watched() as interrupts:
+            trained = train(plan, net, interrupts)
+            kept = trained.n_epochs > 0
+            if kept:
+                self._keep(
+                    plan, trained, fitted, Y, goes_on=goes_on, incremental=incremental
+                )
+        finish(trained, plan, interrupts, kept=kept or goes_on)
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         return self

@@ -1,6 +1,7 @@
 """Equivariant imaging that chooses α by itself."""
 
 import copy
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from ..model_selection import round_trip_score
 from ..training import resolve_processes, searching
 from ..utils.random import draw_seed
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements
 from ._base import BaseReconstructor
 from ._equivariant import EquivariantReconstructor
@@ -24,6 +26,8 @@ from ._uncertainty import UncertaintyMixin
 # 0.8 · (0.5 + 5 · 0.2) + 1 = 2.2 fits, and five scores about a tenth.
 _SHARED, _BRANCH = 0.5, 0.2
 _TEST_SIZE = 0.2
+_FEW = 3  # values have an inside
+_TIE = 1e-9  # relative
 _AUTO_FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
 # Those of EquivariantReconstructor that make no sense here.
 _NOT_SHARED = {"alpha", "warm_start", "checkpoint", "early_stopping"}
@@ -169,6 +173,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Choose α and train with it.
 
@@ -192,6 +197,12 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         TypeError, ValueError
             As for :class:`EquivariantReconstructor`, if ``alphas`` are not
             finite, distinct and non-negative, or if there is a single sample.
+
+        Warns
+        -----
+        UserWarning
+            If the best of three or more α is the smallest (but for 0) or the largest
+            one, or scores exactly as another one does.
         """
         self._validate_params()
         checked = check_measurements(self, Y, reset=True)
@@ -215,6 +226,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             # The group has been looked at before the path.
             estimator = self._make(alphas[best], seed, check_rank=False).fit(Y)
         estimator.set_params(check_rank=self.check_rank)
+        self._warn_of_a_doubtful_choice(alphas, means, best)
 
         self.best_estimator_ = estimator
         for name, value in vars(estimator).items():
@@ -234,6 +246,24 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             **{f"split{i}_test_score": column for i, column in enumerate(scores.T)},
         }
         return self
+
+    def _warn_of_a_doubtful_choice(self, alphas, means, best):
+        """Say so where the best α is at the edge of those tried, or one of several."""
+        name, chosen = type(self).__name__, f"alpha_={alphas[best]:.4g}"
+        advice = None
+        if len(alphas) >= _FEW and best in (0, len(alphas) - 1) and alphas[best] > 0:
+            advice = (
+                f"is at the edge of the values tried; expected a best one inside: pass "
+                f"alphas that go {'below' if best == 0 else 'beyond'} it"
+            )
+        elif np.isclose(means, means[best], rtol=_TIE, atol=0).sum() > 1:
+            advice = (
+                "scores as others do to "
+                f"{_TIE:g}, and is the smallest of them: alphas, or scoring, do not "
+                "tell them apart"
+            )
+        if advice is not None:
+            warnings.warn(f"{name}: {chosen} {advice}.", UserWarning, stacklevel=4)
 
     def _make(self, alpha, seed, **parameters):
         """Return the estimator with one α, and this object's parameters."""

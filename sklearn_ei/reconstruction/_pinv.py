@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
@@ -38,6 +39,7 @@ class PseudoInverseReconstructor(BaseReconstructor):
     def __init__(self, operator):
         self.operator = operator
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:
         """Fix the operator's shapes.
 

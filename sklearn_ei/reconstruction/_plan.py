@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 
@@ -11,7 +12,12 @@ import torch
 from ..identifiability import GroupRankWarning, cheap_failure
 from ..metrics import psnr
 from ..model_selection import score_without_truth
-from ..networks import PatchDiscriminator, ReconstructionFunction, build_stages
+from ..networks import (
+    PatchDiscriminator,
+    ReconstructionFunction,
+    build_module,
+    build_stages,
+)
 from ..training import Checkpoint, FitPlan, Seeds, fingerprint
 from ..utils.device import resolve_precision
 from ..utils.params import brief
@@ -192,6 +198,7 @@ class Planner:
     def _tensors(self, checked, truth, fitted):
         """Return measurements, images (also as arrays), and whether any is missing."""
         y = stack_to_tensor(checked, fitted["measurement_layout_"].has_channel_axis)
+        y = fitted["operator_"].only_measured(y)
         if not self.data_term.needs_truth:
             return y, None, None, False  # it may have settled the images' shape
         layout = fitted["image_layout_"]
@@ -241,7 +248,10 @@ class Planner:
         @torch.no_grad()
         def validate(function):
             f = ScaledFunction(function, scale, device)
-            batches = [to_tensor(Y[i : i + 1]).to(device) for i in range(len(Y))]
+            batches = [
+                operator.only_measured(to_tensor(Y[i : i + 1])).to(device)
+                for i in range(len(Y))
+            ]
             if images is None:
                 score = score_without_truth(f, operator, group, batches)
             else:
@@ -316,11 +326,13 @@ class Planner:
     def _make_critic(self, image_layout):
         if self.parameters["beta"] == 0:
             return None
-        critic = PatchDiscriminator(
-            image_layout.n_channels, n_spatial_dims=len(image_layout.shape), **_CRITIC
+        make = partial(
+            PatchDiscriminator,
+            image_layout.n_channels,
+            n_spatial_dims=len(image_layout.shape),
+            **_CRITIC,
         )
-        critic.reset_parameters(make_generator(self.seeds.critic))
-        return critic
+        return build_module(make, make_generator(self.seeds.critic))
 
     # ------------------------------------------------------- who else is there
     def _find_checkpoint(self, y, truth):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..noise import GaussianNoise, NoiseModel
 from ..utils.cgls import minimum_norm_solution
 from ..utils.random import draw_seed, make_generator
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, check_out
 
 _CHUNK = 16  # bootstrap samples at a time
@@ -176,6 +177,7 @@ class UncertaintyMixin:
         total = np.abs(measured) + null
         return np.divide(null, total, out=np.zeros_like(null), where=total > 0)
 
+    @own_torch()
     @torch.no_grad()
     def _measured_parts(self, Y, n_iterations=100):
         """Return images f(y) and their parts A†A f(y)."""
@@ -192,6 +194,7 @@ class UncertaintyMixin:
             parts[batch] = self.image_layout_.to_array(part)
         return images, parts
 
+    @own_torch()
     @torch.no_grad()
     def _predict_with_std(self, Y, n_bootstrap, noise, random_state):
         check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)

@@ -2,12 +2,15 @@
 
 from ._best import BestWeights
 from ._callbacks import EpochTasks, check_callbacks
-from ._checkpoint import Checkpoint, fingerprint
+from ._checkpoint import Checkpoint
+from ._deep_prior import DeepPrior, Iterates
 from ._divergence import DivergenceError
-from ._interrupts import searching
+from ._fingerprint import fingerprint
+from ._interrupts import Interrupts, searching
 from ._moving_variance import MovingVariance
 from ._net import ReconstructionNet
 from ._plan import FitPlan, Seeds
+from ._restorable import check_layer
 from ._schedule import WarmUpCosine
 from ._train import Trained, finish, train
 from .machine import Processes, resolve_processes
@@ -15,9 +18,12 @@ from .machine import Processes, resolve_processes
 __all__ = [
     "BestWeights",
     "Checkpoint",
+    "DeepPrior",
     "DivergenceError",
     "EpochTasks",
     "FitPlan",
+    "Interrupts",
+    "Iterates",
     "MovingVariance",
     "Processes",
     "ReconstructionNet",
@@ -25,6 +31,7 @@ __all__ = [
     "Trained",
     "WarmUpCosine",
     "check_callbacks",
+    "check_layer",
     "fingerprint",
     "finish",
     "resolve_processes",

@@ -83,6 +83,8 @@ class FitPlan:
         Among which the training is shared.
     verbose : int
         Above 0, a line for each epoch.
+    predicts_memory : bool
+        Whether to say beforehand that a step is not going to fit.
     """
 
     name: str
@@ -112,3 +114,4 @@ class FitPlan:
     tasks: Any = None
     processes: Processes = field(default_factory=Processes)
     verbose: int = 0
+    predicts_memory: bool = True

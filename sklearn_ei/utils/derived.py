@@ -87,6 +87,36 @@ class DerivedState:
                 self._entries.pop(name, None)
 
 
+class DerivedMixin:
+    """Lets an estimator keep what follows from its parameters.
+
+    It is placed before ``BaseEstimator`` among the base classes. A changed parameter
+    drops what depends on it; copies are made, and pickled, of parameters alone.
+    """
+
+    def _derived(self, name, build, depends_on=None):
+        """Return what follows from parameters, those of ``_depends_on`` by default."""
+        state = self.__dict__.get("_state")
+        if state is None:
+            state = self.__dict__.setdefault("_state", DerivedState())
+        return state.get(self, name, build, depends_on or self._depends_on)
+
+    def _depends_on(self):
+        """Return the names of the parameters that most of it follows from."""
+        return list(self.get_params(deep=False))
+
+    def __setattr__(self, name, value):
+        same = self.__dict__.get(name, self) is value
+        super().__setattr__(name, value)
+        if "_state" in self.__dict__ and not same:
+            self.__dict__["_state"].forget(name)
+
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop("_state", None)
+        return state
+
+
 class _Box:
     """Allows weak references to anything."""
 

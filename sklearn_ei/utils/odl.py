@@ -1,19 +1,30 @@
 """One place that imports ODL."""
 
+import os
+
 import numpy as np
+
+_VARIABLE = "SCIPY_ARRAY_API"
 
 
 def import_odl():
-    """Import ODL lazily and leave NumPy's print options as they were.
+    """Import ODL lazily, and put back what that import sets for the whole process.
 
-    Importing ODL takes about half a second and switches NumPy's global print
-    options to a legacy mode; neither should happen to a user who only imported
-    a package that builds on it.
+    ODL 1.0 takes about half a second to import, sets the environment variable
+    ``SCIPY_ARRAY_API`` to ``"1"``, which processes that are started later would
+    inherit, and changes NumPy's print options. None of this should happen to a user
+    who only imported a package that builds on it. SciPy has read the variable when
+    it was imported itself, which scikit-learn did before, so that ODL computes the
+    same without it. Where the user imported ODL first, its settings are the user's.
     """
-    options = np.get_printoptions()
+    options, variable = np.get_printoptions(), os.environ.get(_VARIABLE)
     try:
         import odl
         from odl.applications import tomo
     finally:
         np.set_printoptions(**options)
+        if variable is None:
+            os.environ.pop(_VARIABLE, None)
+        else:
+            os.environ[_VARIABLE] = variable
     return odl, tomo

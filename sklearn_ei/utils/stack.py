@@ -205,7 +205,7 @@ class LazyTensor:
     """The tensor ``(sample, channel, *shape)`` of a stack, read when indexed.
 
     Has what training asks of a tensor of all samples: length, indexing, division
-    by a number.
+    by a number, multiplication by a tensor.
 
     Parameters
     ----------
@@ -217,12 +217,15 @@ class LazyTensor:
         What values are divided by.
     samples : ndarray of int, default=None
         Numbers of the samples; None for all.
+    weights : torch.Tensor, default=None
+        What every sample is multiplied by.
     """
 
-    def __init__(self, stack, has_channels, scale=None, samples=None):
+    def __init__(self, stack, has_channels, scale=None, samples=None, *, weights=None):
         self.stack = stack
         self.has_channels = has_channels
         self.scale = scale
+        self.weights = weights
         self.samples = np.arange(len(stack)) if samples is None else samples
 
     def __len__(self):
@@ -232,10 +235,19 @@ class LazyTensor:
         index = index.numpy() if isinstance(index, torch.Tensor) else index
         samples = self.stack[np.atleast_1d(self.samples[index])]
         tensor = array_to_tensor(samples, self.has_channels)
+        if self.weights is not None:
+            tensor = tensor * self.weights
         return tensor if self.scale is None else tensor / self.scale
 
     def __truediv__(self, scale):
-        return LazyTensor(self.stack, self.has_channels, scale, self.samples)
+        return self._with(scale=scale)
+
+    def __mul__(self, weights):
+        return self._with(weights=weights)
+
+    def _with(self, **changes):
+        own = {"scale": self.scale, "samples": self.samples, "weights": self.weights}
+        return LazyTensor(self.stack, self.has_channels, **{**own, **changes})
 
     def to(self, device):
         """Return itself: batches go to the device as they are used."""
@@ -243,9 +255,7 @@ class LazyTensor:
 
     def take(self, samples):
         """Return some of the samples, which are not read yet."""
-        return LazyTensor(
-            self.stack, self.has_channels, self.scale, self.samples[samples]
-        )
+        return self._with(samples=self.samples[samples])
 
     @property
     def shape(self):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ei.groups import AffineGroup, Reflections, Shifts
+from sklearn_ei.groups import AffineGroup, RandomAffine, Reflections, Shifts
 from tests.groups.sampling import sampled
 
 
@@ -66,6 +66,12 @@ def test_groups_without_a_map_say_so():
     assert (Shifts() * Reflections()).resolve((5,)).affine_map(
         torch.tensor([1])
     ) is None
+
+
+@pytest.mark.parametrize("group", [Reflections(), RandomAffine()], ids=repr)
+def test_maps_wait_for_the_shape(group):
+    with pytest.raises(ValueError, match="does not know the shape of the images yet"):
+        group.affine_map(torch.tensor([1]))
 
 
 def test_an_interpolation_that_does_not_exist_is_refused():

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ei.operators import Inpainting
+from sklearn_ei.operators import (
+    MRI,
+    CompressedSensing,
+    Downsampling,
+    FanBeamCT,
+    Inpainting,
+    Layout,
+    ParallelBeamCT,
+)
+from tests.cases import bayer
 
 
 @pytest.mark.parametrize("shape", [(30,), (6, 7), (6, 7, 3), (30, 3)])
@@ -32,6 +41,47 @@ def test_a_fixed_mask_needs_no_image_shape_for_tensors():
     assert operator.forward(x)[0, 0].tolist() == [[0.0, 1.0, 0.0]]
 
 
+@pytest.mark.parametrize(
+    ("shape", "n_channels"), [((6, 8), 3), ((12,), 2), ((4, 5, 3), 2), ((5, 6), 1)]
+)
+def test_each_channel_can_have_its_own_mask(shape, n_channels):
+    rng = np.random.default_rng(0)
+    mask = rng.random((*shape, n_channels)) > 0.4
+    images = rng.random((3, *shape, n_channels), dtype=np.float32)
+    operator = Inpainting(mask=mask, image_shape=shape)
+    measured = operator.measure(images)
+    np.testing.assert_array_equal(measured, images * mask)
+    np.testing.assert_array_equal(operator.reconstruct(measured), images * mask)
+    assert operator.image_layout == Layout(shape, n_channels)
+    assert operator.measurement_layout == operator.image_layout
+    each = operator.measured_entries(each_channel=True)
+    np.testing.assert_array_equal(np.moveaxis(each, 0, -1), mask)
+    assert operator.n_measurements == mask.sum()
+    assert operator.mean_squared_row_norm() == pytest.approx(mask.mean())
+    with pytest.raises(ValueError, match="got images with no channel axis"):
+        operator.measure(images[..., 0])
+
+
+def test_colours_of_a_bayer_pattern_stay_apart():
+    colours = np.broadcast_to([1.0, 2.0, 3.0], (1, 4, 4, 3))
+    measured = Inpainting(mask=bayer(4, 4), image_shape=(4, 4)).measure(colours)
+    assert measured[0].sum(axis=-1).tolist() == [[1, 2, 1, 2], [2, 3, 2, 3]] * 2
+
+
+def test_a_mask_with_three_axes_is_a_volume_or_channels_as_image_shape_says():
+    mask = np.random.default_rng(0).random((4, 5, 3)) > 0.5
+    volume = Inpainting(mask=mask, image_shape=(4, 5, 3))
+    assert volume.image_layout == Layout((4, 5, 3), "any")
+    open_shape = Inpainting(mask=mask)
+    assert open_shape.resolve(image_shape=(4, 5)).image_channels == 3
+    assert open_shape.resolve(measurement_shape=(4, 5, 3)).image_channels == "any"
+    for call in (open_shape.resolve, lambda: open_shape.measure(np.ones((2, 4, 5, 3)))):
+        with pytest.raises(
+            ValueError, match=r"pass image_shape=\(4, 5, 3\), or image_shape=\(4, 5\)"
+        ):
+            call()
+
+
 @pytest.mark.parametrize("shape", [(50,), (12, 11)])
 def test_drawn_masks_follow_rate_and_seed(shape):
     ones = np.ones((1, *shape))
@@ -46,8 +96,13 @@ def test_drawn_masks_follow_rate_and_seed(shape):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"mask": np.zeros((3, 3), bool)}, "keeps no pixel"),
+        (
+            {"mask": np.zeros((3, 3), bool)},
+            "False everywhere, but expected",
+        ),
         ({"mask": np.ones((3, 3)), "image_shape": (4, 4)}, "expected equal shapes"),
+        ({"mask": np.ones((3, 4, 2)), "image_shape": (3, 3)}, "expected equal shapes"),
+        ({"mask": np.ones((3, 3, 2, 2)), "image_shape": (3, 3)}, "equal shapes"),
         ({"rate": 1.0, "image_shape": (4, 4)}, "rate == 1.0"),
         ({"random_state": -1, "image_shape": (4, 4)}, "random_state"),
     ],
@@ -55,3 +110,49 @@ def test_drawn_masks_follow_rate_and_seed(shape):
 def test_bad_parameters_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         Inpainting(**parameters).resolve()
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.full((4, 4), np.nan), "with NaN, but expected True .* np.isfinite"),
+        (np.where(np.eye(4) > 0, np.nan, 1), "with NaN"),
+        (np.full((4, 4), 0.01), "from 0.01 to 0.01, but expected True .* mask > 0"),
+        (255 * np.eye(4, dtype=np.uint8), "from 0 to 255, .*: pass mask > 0 if"),
+        (-np.eye(4, dtype=int), "from -1 to 0, "),
+        (np.full((4, 4), np.inf), "from inf to inf, "),
+        ([3, 7, 12], r"if these are indices, pass np.isin\(np.arange\(n\), mask\)"),
+        (np.zeros((4, 4)), "False everywhere"),
+        ("bayer", "mask='bayer', but expected True where"),
+        ([[True], [True, False]], "but expected True where"),
+        (np.ones((4, 4), complex), "but expected True where"),
+        (np.zeros((0, 4)), "but expected True where"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Inpainting, MRI])
+def test_what_is_no_mask_is_refused_by_all_that_take_masks(kind, mask, message):
+    with pytest.raises(ValueError, match=message):
+        kind(mask=mask).resolve(image_shape=(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Inpainting(np.eye(4)),
+            r"rate of type ndarray and shape \(4, 4\)",
+        ),
+        (lambda: Inpainting([True, False]), "pass a mask as mask="),
+        (lambda: MRI(np.ones(8)), "acceleration of type ndarray .* a mask as mask="),
+        (lambda: ParallelBeamCT(np.arange(180.0)), "n_views .* view angles as angles="),
+        (
+            lambda: FanBeamCT(range(360), source_distance=9),
+            r"n_views of type range and shape \(360,\).* angles as angles=",
+        ),
+        (lambda: CompressedSensing(np.eye(4)), "n_measurements .* MatrixOperator"),
+        (lambda: Downsampling((64, 64)), "factor of type tuple .* as image_shape="),
+    ],
+)
+def test_an_array_in_the_place_of_a_number_says_what_it_may_be(make, message):
+    with pytest.raises(TypeError, match=message):
+        make().resolve(image_shape=(4, 4))

@@ -66,6 +66,25 @@ def test_the_seed_determines_the_lines():
     assert (first != other).any()
 
 
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ([1, 0, 1, 1, 1, 1, 0, 1], [2, 3, 4, 5]),
+        ([1, 1, 1, 1, 0, 1, 1, 1], []),
+        ([1, 0, 0, 0, 1, 0, 0, 0], [4]),
+        ([1] * 7, list(range(7))),
+        (np.ones((5, 8)), []),
+    ],
+)
+def test_calibration_lines_surround_the_centre(mask, expected):
+    for sensitivities in (None, coils(2, 5, np.shape(mask)[-1])):
+        operator = MRI(
+            mask=mask, image_shape=(5, np.shape(mask)[-1]), sensitivities=sensitivities
+        )
+        assert operator.calibration_lines().tolist() == expected
+        assert operator.natural_axis == (1 if np.ndim(mask) == 1 else None)
+
+
 def test_coils_are_pairs_of_channels():
     sensitivities = coils(3, 8, 7)
     mask = RNG.random(7) > 0.4
@@ -127,7 +146,7 @@ def test_channels_are_declared():
     [
         ({"acceleration": 0.5}, "acceleration == 0.5"),
         ({"center_fraction": 1.5}, "center_fraction == 1.5"),
-        ({"mask": np.zeros(8)}, "with 0 measured points"),
+        ({"mask": np.zeros(8)}, "False everywhere, but expected True where k-space"),
         ({"mask": np.ones((8, 8, 8))}, r"shape \(8, 8, 8\)"),
         ({"mask": np.ones(7), "image_shape": (8, 8)}, "mask of 7 lines"),
         ({"mask": np.ones((8, 7)), "image_shape": (8, 8)}, "expected equal shapes"),

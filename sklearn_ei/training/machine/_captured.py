@@ -13,7 +13,12 @@ _WARM_UP = 3  # steps on which lazy initialisation happens
 # Between the loss of the first replay and the same loss step by step; what bfloat16
 # and another order of additions make of it is far below.
 _TOLERANCE = 1e-2
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_DROPOUTS: tuple[type[nn.Module], ...] = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+)
 _DROPOUTS += (nn.AlphaDropout, nn.FeatureAlphaDropout)
 # One capture at a time in a process, and nothing may wait for a GPU meanwhile.
 _CAPTURING = threading.Lock()
