@@ -142,8 +142,9 @@ def run_child(path, early_stopping, delays=()):
 
 def interrupts(n_signals):
     rng = random.Random(0)
-    count = dict.fromkeys(
-        (
+    count = {
+        name: 0
+        for name in (
             "trials",
             "ended by a warning",
             "ended by KeyboardInterrupt",
@@ -153,9 +154,8 @@ def interrupts(n_signals):
             "wrongly complete",
             "resumed with other bits",
             "no answer",
-        ),
-        0,
-    )
+        )
+    }
     for early_stopping in (False, True):
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
