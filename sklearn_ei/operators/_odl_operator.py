@@ -1,6 +1,5 @@
 """Any linear ODL operator as a forward operator."""
 
-import math
 from numbers import Integral
 
 import numpy as np
@@ -19,6 +18,7 @@ from ._ray_transform import (
     backproject,
     fbp_constants,
     filtered_backprojection,
+    pixel_positions,
     project,
     stored_matrix,
 )
@@ -193,15 +193,21 @@ class ODLOperator(ForwardOperator):
                 )
             return Constants()
         domain, geometry = self.op.domain, self.op.geometry
-        projector = projector_of(domain, geometry, self.memory_budget)
+
+        def projector_of_bins(bins):
+            return projector_of(domain, geometry, self.memory_budget, bins)
+
         if not self._has_fbp:
-            return Constants(projector)
-        _, spacing, _ = grid_of(domain)
-        radius = float(np.linalg.norm(domain.domain.extent)) / 2
-        angles = np.asarray(geometry.angles)
-        return Constants(
-            projector,
-            **fbp_constants(geometry, angles, math.prod(spacing), radius, self.filter),
+            return Constants(projector_of_bins(None))
+        shape, spacing, centre = grid_of(domain)
+        middle = centre - np.asarray(geometry.translation)
+        return fbp_constants(
+            geometry,
+            np.asarray(geometry.angles),
+            pixel_positions(shape, spacing) + middle[:, None, None],
+            spacing,
+            filter=self.filter,
+            projector_of_bins=projector_of_bins,
         )
 
     @property

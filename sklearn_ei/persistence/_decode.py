@@ -109,7 +109,8 @@ class Decoder:
             ((kind, name),) = content[part].items()
             _expect(kind == "array", "a sparse matrix has wrong parts")
             names.append(name)
-        is_array = content["is_array"] is True
+        is_array = content["is_array"]
+        _expect(type(is_array) is bool, "a sparse matrix has wrong parts")
         key = "sparse", *names, *shape, content["format"], is_array
         if key not in self._arrays:  # one matrix, however often it is named
             self._check_sparse(shape, *map(self.tensors.like, names))
@@ -137,7 +138,7 @@ class Decoder:
         # Products do not look at indices again: one beyond the matrix would read
         # foreign memory.
         matrix.check_format(full_check=True)
-        if content["is_array"] is not True:
+        if not content["is_array"]:
             matrix = sparse.csr_matrix(matrix)
         return matrix.asformat(content["format"])
 

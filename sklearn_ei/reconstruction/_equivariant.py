@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from ..model_selection import score_without_truth, tensors
 from ..networks import ReconstructionFunction
-from ..training import EpochTasks, finish, resolve_processes, train
+from ..training import EpochTasks, Interrupts, finish, resolve_processes, train
 from ..utils.callbacks import (
     CallbackSupportMixin,
     open_callback_context,
@@ -318,13 +318,14 @@ class EquivariantReconstructor(
             context.call_on_fit_task_begin(estimator=self)
             tasks = EpochTasks(self, context, processes).initialize()
             plan = replace(plan, tasks=tasks)
-        trained = train(plan, net)
-        kept = trained.n_epochs > 0
-        if kept:
-            self._keep(
-                plan, trained, fitted, Y, goes_on=goes_on, incremental=incremental
-            )
-        finish(trained, plan, kept=kept or goes_on)
+        with Interrupts().watched() as interrupts:
+            trained = train(plan, net, interrupts)
+            kept = trained.n_epochs > 0
+            if kept:
+                self._keep(
+                    plan, trained, fitted, Y, goes_on=goes_on, incremental=incremental
+                )
+        finish(trained, plan, interrupts, kept=kept or goes_on)
         if context is not None:
             context.call_on_fit_task_end(estimator=self)
         return self

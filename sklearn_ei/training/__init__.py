@@ -6,7 +6,7 @@ from ._checkpoint import Checkpoint
 from ._deep_prior import DeepPrior, Iterates
 from ._divergence import DivergenceError
 from ._fingerprint import fingerprint
-from ._interrupts import searching
+from ._interrupts import Interrupts, searching
 from ._moving_variance import MovingVariance
 from ._net import ReconstructionNet
 from ._plan import FitPlan, Seeds
@@ -22,6 +22,7 @@ __all__ = [
     "DivergenceError",
     "EpochTasks",
     "FitPlan",
+    "Interrupts",
     "Iterates",
     "MovingVariance",
     "Processes",

@@ -69,7 +69,7 @@ class Trained:
         return self.net.history
 
 
-def train(plan, net=None):
+def train(plan, net=None, interrupts=None):
     """Train as planned.
 
     Parameters
@@ -78,20 +78,26 @@ def train(plan, net=None):
         What and how.
     net : ReconstructionNet or None, default=None
         One to go on with: its optimizer, streams and history. None: a new one.
+    interrupts : Interrupts or None, default=None
+        Who watches for Ctrl-C, also while the result is kept. None: it is watched
+        for while this runs.
 
     Returns
     -------
     trained : Trained
         An error is in it, not raised, so that whole epochs can be kept first.
     """
+    if interrupts is None:
+        with Interrupts().watched() as watching:
+            return train(plan, net, watching)
     new = net is None
     net = make_net(plan) if new else net
     best = None
     if plan.validate is not None:
         best = BestWeights(plan.validate, plan.patience)
-    before, interrupts, error = len(net.history), Interrupts(), None
+    before, error = len(net.history), None
     net.processes = plan.processes if plan.processes.size > 1 else None
-    with own_stream(plan.device), interrupts.watched():
+    with own_stream(plan.device):
         try:
             if new and plan.predicts_memory:
                 with interrupts.computing():
@@ -190,7 +196,7 @@ def largest_magnitude(net, plan):
     return largest
 
 
-def finish(trained, plan, *, kept):
+def finish(trained, plan, interrupts, *, kept):
     """Raise, or warn of, what ended a training early.
 
     Parameters
@@ -199,6 +205,8 @@ def finish(trained, plan, *, kept):
         Whose whole epochs have been kept.
     plan : FitPlan
         Its plan.
+    interrupts : Interrupts
+        Who has watched for Ctrl-C.
     kept : bool
         Whether there is a state to go on with.
 
@@ -209,6 +217,8 @@ def finish(trained, plan, *, kept):
         called asked for this training alone and it has a whole epoch.
     """
     error = trained.error
+    if error is None and interrupts.pending:
+        error = KeyboardInterrupt()
     if error is None:
         return
     if not isinstance(error, KeyboardInterrupt):
