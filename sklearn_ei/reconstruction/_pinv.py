@@ -31,8 +31,9 @@ class PseudoInverseReconstructor(BaseReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import PseudoInverseReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> PseudoInverseReconstructor(ParallelBeamCT(20)).fit(Y).predict(Y).shape
+    >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
+    >>> Y = operator.measure(np.ones((3, 16, 16)))
+    >>> PseudoInverseReconstructor(operator).fit(Y).predict(Y).shape
     (3, 16, 16)
     """
 

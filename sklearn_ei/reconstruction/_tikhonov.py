@@ -64,8 +64,9 @@ class TikhonovReconstructor(ClassicalReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import TikhonovReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> TikhonovReconstructor(ParallelBeamCT(20)).fit(Y).predict(Y).shape
+    >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
+    >>> Y = operator.measure(np.ones((3, 16, 16)))
+    >>> TikhonovReconstructor(operator).fit(Y).predict(Y).shape
     (3, 16, 16)
     """
 

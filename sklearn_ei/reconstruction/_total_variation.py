@@ -72,8 +72,9 @@ class TotalVariationReconstructor(ClassicalReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import TotalVariationReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> tv = TotalVariationReconstructor(ParallelBeamCT(20), n_iterations=20)
+    >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
+    >>> Y = operator.measure(np.ones((3, 16, 16)))
+    >>> tv = TotalVariationReconstructor(operator, n_iterations=20)
     >>> tv.fit(Y).predict(Y).shape
     (3, 16, 16)
     """

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from sklearn_ei.losses import UNSURE
+from sklearn_ei.groups import Shifts
+from sklearn_ei.losses import UNSURE, EquivariantObjective
 from sklearn_ei.operators import Inpainting
 from sklearn_ei.utils.random import make_generator
 
@@ -109,3 +110,42 @@ def test_measurements_that_are_zero_stay_harmless():
 def test_bad_parameters_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         UNSURE(**{name: value}).check(None)
+
+
+def test_images_are_measured_again_with_noise_of_the_present_level():
+    """f sees noisy measurements only, those of T_g x1 included."""
+    f, term = Gains(), resolved()
+    y = measurements(7, make_generator(1))
+    images = torch.ones((500, 1, N), dtype=torch.float64)
+    # Before the first step nothing is known of the noise.
+    assert torch.equal(term.remeasure(images, make_generator(2)), images)
+    for _ in range(3):
+        term(f, y)
+    assert term.level > 0.01
+    added = term.remeasure(images, make_generator(2)) - images
+    assert abs(added.mean()) < 4 * term.level / added.numel() ** 0.5
+    assert float(added.std()) == pytest.approx(term.level, rel=0.02)
+    again = term.remeasure(images, make_generator(2)) - images
+    assert torch.equal(added, again)
+
+
+def test_the_equivariance_term_is_of_noisy_measurements():
+    """What f is called with: y, y with a probe, and A x2 with noise."""
+    seen = []
+
+    def f(y, A, start=None):
+        seen.append(y)
+        return y
+
+    term = resolved()
+    objective = EquivariantObjective(term, Shifts().resolve((N,)), 1.0, seed=4)
+    y = measurements(200, make_generator(1))
+    objective(f, y)
+    seen.clear()
+    evaluation = objective(f, y)
+    assert len(seen) == 3
+    assert torch.equal(seen[0], y)
+    added = seen[2] - evaluation.x2
+    assert float(added.std()) == pytest.approx(term.level, rel=0.05)
+    equivariance = evaluation.terms[1]
+    torch.testing.assert_close(equivariance, added.square().mean())

@@ -22,6 +22,8 @@ TINY |= {"batch_size": 16, "random_state": 0}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+# So few steps of Adam are the same for any α.
+@pytest.mark.filterwarnings("ignore:EquivariantReconstructorCV. .* scores as others do")
 @parametrize_with_checks(
     [
         EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY),

@@ -232,7 +232,7 @@ def test_divergence_keeps_the_image_from_before():
         (
             {"network": lambda *a: nn.Conv2d(32, 2, 1)},
             ValueError,
-            r"images of shape \(1, 2, 12, 12\) from the network, but expected \(1, 1,",
+            r"images of shape \(1, 2, 19, 19\) from the network, but expected \(1, 1,",
         ),
         ({"width": 0}, ValueError, "width == 0, must be >= 1"),
         ({"depth": 1.5}, TypeError, "depth must be an instance of"),

@@ -1,6 +1,5 @@
 """EquivariantReconstructorCV."""
 
-import inspect
 import pickle
 import re
 import warnings
@@ -27,17 +26,6 @@ def make(ct_problem):
         )
 
     return make_cv
-
-
-def test_has_the_parameters_of_the_estimator_that_it_tunes():
-    """A new parameter of the one belongs into the other."""
-    single = inspect.signature(EquivariantReconstructor).parameters
-    several = inspect.signature(EquivariantReconstructorCV).parameters
-    without = {"alpha", "warm_start", "checkpoint"}
-    without |= {"early_stopping", "validation_fraction", "n_iter_no_change"}
-    assert set(single) - without == set(several) - {"alphas", "cv", "scoring"}
-    for name in set(single) & set(several):
-        assert single[name].default == several[name].default
 
 
 @pytest.mark.filterwarnings(f"ignore:{AT_THE_EDGE}:UserWarning")
