@@ -101,6 +101,8 @@ def public_names():
         module = importlib.import_module(f"sklearn_ei.{room}")
         for name in module.__all__:
             value = getattr(module, name)
+            if not callable(value):  # constants are named where they matter
+                continue
             if value not in names.values():  # else it has a shorter name
                 names[f"sklearn_ei.{room}.{name}"] = value
     return names
