@@ -20,9 +20,9 @@ from ._ray_transform import (
     fbp_constants,
     filtered_backprojection,
     project,
+    stored_matrix,
 )
 from ._rays import picklable_geometry
-from ._sparse import stored_matrix
 
 _LARGEST_ERROR = 1e-3  # of the dot test: beyond it, gradients are wrong
 

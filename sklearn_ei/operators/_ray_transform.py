@@ -18,7 +18,7 @@ from ._checks import refuse_other_than_number
 from ._filters import FILTERS, fbp_filter
 from ._joseph import JosephProjector, joseph_matrix, n_corners
 from ._rays import Rays
-from ._sparse import apply_sparse, stored_matrix, torch_csr
+from ._sparse import apply_sparse, scipy_csr, torch_csr
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
@@ -90,6 +90,11 @@ def shared_projector(rays, shape, spacing, memory_budget):
     )
     key = rays.digest(kind.__name__, tuple(shape), tuple(map(float, spacing)))
     return shared(key, lambda: kind(rays, tuple(shape), tuple(spacing)))
+
+
+def stored_matrix(projector):
+    """Return the CSR array that a projector stores, or None."""
+    return scipy_csr(projector.A) if hasattr(projector, "A") else None
 
 
 def largest_image(n_bins, bins_of):

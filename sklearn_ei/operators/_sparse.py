@@ -53,10 +53,7 @@ def torch_csr(matrix):
         )
 
 
-def stored_matrix(projector):
-    """Return the CSR array that shares the memory of ``projector.A``, None without."""
-    if not hasattr(projector, "A"):
-        return None
-    A = projector.A
-    parts = A.values(), A.col_indices(), A.crow_indices()
-    return sparse.csr_array(tuple(part.numpy() for part in parts), shape=A.shape)
+def scipy_csr(tensor):
+    """Return the SciPy array that shares the memory of a torch CSR tensor."""
+    parts = tensor.values(), tensor.col_indices(), tensor.crow_indices()
+    return sparse.csr_array(tuple(part.numpy() for part in parts), shape=tensor.shape)
