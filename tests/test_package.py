@@ -11,8 +11,8 @@ import sklearn_ei
 
 # Ground floor first; imports go down only, as doc/architecture.md says.
 FLOORS = [
-    {"utils", "networks"},
-    {"operators", "groups", "noise"},
+    {"utils"},
+    {"operators", "groups", "noise", "networks"},
     {"losses", "identifiability"},
     {"training"},
     {"metrics", "datasets", "preprocessing"},
@@ -129,6 +129,8 @@ def test_public_classes_and_functions_document_their_parameters(room):
         value = getattr(module, name)
         if isinstance(value, type) and issubclass(value, Exception):
             continue  # has the parameters of every exception
+        if not callable(value):
+            continue  # a constant
         doc = inspect.getdoc(value)
         signature = inspect.signature(value)
         for parameter in signature.parameters.values():

@@ -11,6 +11,7 @@ from skorch.history import History
 from .. import __version__
 from ..groups import Group
 from ..networks import is_described
+from ..noise import NoiseModel
 from ..operators import ForwardOperator
 from ..reconstruction import OperatorEstimator
 from ..utils.device import resolve_device
@@ -266,6 +267,11 @@ def _check_training(estimator):
             f"{name} is not a number from zero",
         )
     _expect(estimator.scale_ > 0, "scale_ is zero")
+    _expect(hasattr(estimator, "group_"), "group_ is missing")
+    _expect(
+        estimator.noise_ is None or isinstance(estimator.noise_, NoiseModel),
+        "noise_ is no noise model",
+    )
 
 
 def _resolve_device(estimator):

@@ -251,16 +251,16 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         """Say so where the best α is at the edge of those tried, or one of several."""
         name, chosen = type(self).__name__, f"alpha_={alphas[best]:.4g}"
         advice = None
-        if len(alphas) >= _FEW and best in (0, len(alphas) - 1) and alphas[best] > 0:
-            advice = (
-                f"is at the edge of the values tried; expected a best one inside: pass "
-                f"alphas that go {'below' if best == 0 else 'beyond'} it"
-            )
-        elif np.isclose(means, means[best], rtol=_TIE, atol=0).sum() > 1:
+        if np.isclose(means, means[best], rtol=_TIE, atol=0).sum() > 1:
             advice = (
                 "scores as others do to "
                 f"{_TIE:g}, and is the smallest of them: alphas, or scoring, do not "
                 "tell them apart"
+            )
+        elif len(alphas) >= _FEW and best in (0, len(alphas) - 1) and alphas[best] > 0:
+            advice = (
+                f"is at the edge of the values tried; expected a best one inside: pass "
+                f"alphas that go {'below' if best == 0 else 'beyond'} it"
             )
         if advice is not None:
             warnings.warn(f"{name}: {chosen} {advice}.", UserWarning, stacklevel=4)

@@ -39,6 +39,8 @@ from tests.cases import GROUPS, OPERATORS, Snapshot
 
 TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 Y = ParallelBeamCT(8, (12, 12)).measure(np.random.default_rng(0).random((3, 12, 12)))
+# The optimizer and the plan that a fit leaves for the next call of partial_fit.
+OF_A_TRAINING = {"net_", "_next_epoch"}
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_predictions_scores_and_attributes_are_the_same_bits(path, fitted, preci
     np.testing.assert_array_equal(back.predict(Y), fitted.predict(Y))
     assert back.score(Y) == fitted.score(Y)
     assert repr(back) == repr(fitted)
-    assert vars(back).keys() == vars(fitted).keys()
+    assert vars(back).keys() == vars(fitted).keys() - OF_A_TRAINING
     for name in ("scale_", "alpha_", "n_iter_", "measurement_shape_", "precision_"):
         assert getattr(back, name) == getattr(fitted, name), name
     assert back.n_features_in_ == 8
@@ -193,7 +195,7 @@ def test_every_way_of_training_is_rebuilt(path, parameters):
     }
     back = load(save(ei, path), objects)
     np.testing.assert_array_equal(back.predict(Y), ei.predict(Y))
-    assert vars(back).keys() == vars(ei).keys()
+    assert vars(back).keys() == vars(ei).keys() - OF_A_TRAINING
     for estimator in (ei, back):
         estimator.set_params(warm_start=True).fit(Y)
     np.testing.assert_array_equal(back.predict(Y), ei.predict(Y))

@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sklearn_ei.model_selection import held_out_score, psnr_score
 from sklearn_ei.networks import UNet, Unrolled
 
 TINY = {"max_epochs": 4, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
+AT_THE_EDGE = ".* is at the edge of the values tried"
 
 
 @pytest.fixture
@@ -37,6 +40,7 @@ def test_has_the_parameters_of_the_estimator_that_it_tunes():
         assert single[name].default == several[name].default
 
 
+@pytest.mark.filterwarnings(f"ignore:{AT_THE_EDGE}:UserWarning")
 def test_the_result_is_the_network_with_the_best_score(make, ct_problem):
     _, images, Y = ct_problem
     cv = make([20.0, 1.0, 5.0]).fit(Y)
@@ -91,6 +95,33 @@ def test_a_scorer_decides(make, ct_problem):
     )
 
 
+@pytest.mark.parametrize(
+    ("alphas", "best", "message"),
+    [
+        ([1.0, 5.0, 20.0], 5.0, None),
+        ([1.0, 5.0, 20.0], 20.0, "alpha_=20 is at the edge .* that go beyond it"),
+        ([1.0, 5.0, 20.0], 1.0, "alpha_=1 is at the edge .* that go below it"),
+        ([0.0, 5.0, 20.0], 0.0, None),  # nothing is below
+        ([1.0, 20.0], 20.0, None),  # two have no inside
+        ([1.0, 5.0, 20.0], None, r"alpha_=1 scores as others .* tell them apart"),
+    ],
+)
+def test_a_doubtful_choice_is_said(make, ct_problem, alphas, best, message):
+    def favourite(estimator, Y, y=None):
+        return -1.0 if best is None else -abs(estimator.alpha_ - best)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cv = make(alphas, max_epochs=1, scoring=favourite).fit(ct_problem[2])
+    assert cv.alpha_ == (1.0 if best is None else best)
+    if message is None:
+        assert not caught
+        return
+    (warning,) = caught
+    assert re.search(message, str(warning.message))
+    assert warning.filename == __file__
+
+
 def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
     """Counted in samples · epochs: at most 2.5 fits for five α."""
     _, _, Y = ct_problem
@@ -108,6 +139,7 @@ def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
     assert sum(work) <= 2.2 * 10 * len(Y)
 
 
+@pytest.mark.filterwarnings(f"ignore:{AT_THE_EDGE}:UserWarning")
 def test_auto_groups_and_reproducibility(make, ct_problem):
     _, _, Y = ct_problem
     auto = make("auto", max_epochs=1).fit(Y)
