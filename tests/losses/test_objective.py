@@ -212,7 +212,10 @@ def test_each_term_has_its_own_distance():
     operator, group, _, y = problem()
     f = random_function()
     objective = EquivariantObjective(
-        resolved(operator), group, 1.0, equivariance_term=EquivarianceTerm(distance="l1")
+        resolved(operator),
+        group,
+        1.0,
+        equivariance_term=EquivarianceTerm(distance="l1"),
     )
     _, (data, equivariance), x1, x2 = objective(f, y)
     torch.testing.assert_close(data, ((operator.forward(x1) - y) ** 2).mean())

@@ -23,6 +23,8 @@ from sklearn_ei import (
     save,
 )
 from sklearn_ei.groups import Group, Reflections, Rotations, Shifts
+from sklearn_ei.losses import MeasurementConsistency
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import (
     BlockOperator,
@@ -35,7 +37,7 @@ from sklearn_ei.operators import (
 from sklearn_ei.utils.random import draw_seed
 from tests.cases import GROUPS, OPERATORS, Snapshot
 
-TINY = {"max_epochs": 2, "width": 2, "depth": 2, "random_state": 0, "batch_size": 2}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 Y = ParallelBeamCT(8, (12, 12)).measure(np.random.default_rng(0).random((3, 12, 12)))
 
 
@@ -84,8 +86,8 @@ def test_training_goes_on_as_from_the_original(path, fitted, how):
             estimator.set_params(warm_start=True).fit(Y)
     assert back.n_iter_ == fitted.n_iter_ == 4
     np.testing.assert_array_equal(back.predict(Y), fitted.predict(Y))
-    with pytest.raises(ValueError, match="Got width=3 with warm_start=True"):
-        back.set_params(width=3, warm_start=True).fit(Y)
+    with pytest.raises(ValueError, match=r"Got network=.*width=3.* warm_start=True"):
+        back.set_params(network__network__width=3, warm_start=True).fit(Y)
 
 
 def test_unfitted_and_linear_estimators(path):
@@ -107,7 +109,7 @@ def test_every_operator_is_rebuilt(path, case):
         with pytest.raises(TypeError, match=r"operator.matrix=.*cannot be saved"):
             save(PseudoInverseReconstructor(operator), path)
         return
-    shape = (2, *operator._fixed.image_shape)
+    shape = (2, *operator.resolve().image_shape)
     channels = () if case.n_channels == 1 else (case.n_channels,)
     images = np.random.default_rng(0).random((*shape, *channels))
     measured = operator.measure(images)
@@ -124,8 +126,8 @@ def test_every_group_is_rebuilt(path, case):
     # A group is resolved for one shape of images; here nothing else matters.
     estimator = EquivariantReconstructor(Inpainting(0.3), case.group)
     back = load(save(estimator, path)).group
-    assert back._image_shape == case.group._image_shape
-    x = torch.rand(1, 1, *case.group._image_shape)
+    assert back.image_shape == case.group.image_shape
+    x = torch.rand(1, 1, *case.group.image_shape)
     g = case.group.n_elements - 1
     assert torch.equal(back.transform(x, g), case.group.transform(x, g))
 
@@ -176,7 +178,7 @@ def make_network(n_channels, n_spatial_dims):
         {"noise": GaussianNoise(0.1), "data_term": "r2r"},
         {"noise": GaussianNoise(0.5)},
         {"data_term": "unsure", "group": None, "alpha": 0},
-        {"beta": 0.01, "data_loss": "l1"},
+        {"beta": 0.01, "data_term": MeasurementConsistency("l1")},
         {"network": make_network},
         {"network": make_network(1, 2)},
     ],
@@ -322,7 +324,7 @@ def test_a_fitted_estimator_inside_another_is_refused(path, fitted):
 
 def test_weights_that_are_not_finite_are_refused(path, fitted):
     with torch.no_grad():
-        next(fitted.net_.module_.network.parameters()).fill_(np.nan)
+        next(fitted.function_.parameters()).fill_(np.nan)
     with pytest.raises(ValueError, match="are not finite"):
         save(fitted, path)
 
@@ -368,5 +370,5 @@ def test_the_file_is_safetensors_without_pickle(path, fitted):
         json.loads(data[8 : 8 + length])["__metadata__"]["sklearn_ei"]
     )
     assert document["format"] == 1
-    assert document["estimator"]["params"]["width"] == 2
+    assert document["estimator"]["params"]["max_epochs"] == 2
     assert all("batches" not in epoch["dict"] for epoch in document["history"])

@@ -12,11 +12,12 @@ from sklearn_ei import (
     TotalVariationReconstructor,
 )
 from sklearn_ei.groups import Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
 # One network: float32 rounding in several is just beyond the 1e-7 of a check that
 # predicts in another order.
-TINY = {"max_epochs": 2, "width": 2, "depth": 2, "n_stages": 1}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2), n_stages=1)}
 TINY |= {"batch_size": 16, "random_state": 0}
 
 

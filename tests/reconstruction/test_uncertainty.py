@@ -10,17 +10,22 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ei import ConformalReconstructor, EquivariantReconstructor
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, MatrixOperator
 
-TINY = {"max_epochs": 2, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 
 
 @pytest.fixture(scope="module")
 def trained(learning_problem):
     operator, Y, _, _, _ = learning_problem
     return EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=15, width=6, depth=3, random_state=0
+        operator,
+        Rotations(360),
+        max_epochs=15,
+        network=Unrolled(UNet(width=6, depth=3)),
+        random_state=0,
     ).fit(Y)
 
 

@@ -259,7 +259,7 @@ def test_without_a_launcher_there_is_one_process(alone, tmp_path, monkeypatch):
 
 
 def test_accelerate_is_a_bool_and_needs_the_package(monkeypatch):
-    with pytest.raises(TypeError, match="accelerate.* must be an instance of .bool"):
+    with pytest.raises(TypeError, match=r"accelerate.* must be an instance of"):
         make(accelerate="yes").fit(Y)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(ImportError, match="pip install 'sklearn_ei"):
