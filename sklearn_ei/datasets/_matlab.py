@@ -79,8 +79,8 @@ def _choose(path, key, sizes):
     if name is None:
         raise ValueError(
             f"Got key=None for {str(path)!r} with {len(sizes)} variables of numbers"
-            f"{': ' if sizes else ''}{', '.join(list(sizes)[:20])}, but expected one of "
-            "them, or a field as in 'variable.field'."
+            f"{': ' if sizes else ''}{', '.join(list(sizes)[:20])}, but expected "
+            "one of them, or a field as in 'variable.field'."
         )
     return name
 
@@ -147,8 +147,8 @@ def _class_of(entry):
 
 def _missing(path, key, names):
     return ValueError(
-        f"Got key={brief(key)} for {str(path)!r} with {', '.join(list(names)[:20])}, but "
-        "expected one of them, and a name for each struct on the way."
+        f"Got key={brief(key)} for {str(path)!r} with {', '.join(list(names)[:20])}, "
+        "but expected one of them, and a name for each struct on the way."
     )
 
 

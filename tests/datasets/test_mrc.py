@@ -15,7 +15,8 @@ SHAPE = (5, 4, 6)  # tilts, rows, bins
 def write(path, data, voxel_size=(2.0, 3.0, 1.0), **fields):
     with mrcfile.new(path, overwrite=True) as file:
         file.set_data(data)
-        file.set_image_stack()
+        if data.ndim == 3:
+            file.set_image_stack()
         file.voxel_size = voxel_size
         for name, value in fields.items():
             file.header[name] = value
