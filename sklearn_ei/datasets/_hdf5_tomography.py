@@ -139,8 +139,7 @@ def _angles(file, theta, n_views):
     if unit not in _DEGREES:
         raise ValueError(
             f"Got {theta.name!r} of {str(file.path)!r} in units of {unit!r}, but "
-            f"expected one of {', '.join(_DEGREES)}; read the data set by its name and "
-            "convert it."
+            f"expected one of {', '.join(_DEGREES)}; correct its attribute 'units'."
         )
     return angles * _DEGREES[unit]
 
