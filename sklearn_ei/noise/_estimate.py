@@ -14,6 +14,7 @@ _NEGLIGIBLE = 3e-4
 _SMALL = 1.5e-3  # likewise, while the level still falls as images do
 _FALLING = 0.95  # of the level, by twice as many steps
 _UNSETTLED = 0.8
+FOLLOWS = 2.0  # largest over least variance that the signal makes
 _CORRELATED = 0.12  # excess correlation of neighbours that means something
 _SURE = 3  # statistical errors
 
@@ -93,6 +94,10 @@ def examine(operator, y):
         blur = _blur(measurements, evidence)
         if blur is not None:
             evidence = gather_evidence(measurements, blur) or evidence
+        else:
+            levels = fit_levels(evidence, sigma="auto", gain="auto")
+            if variance_ratio(evidence, **levels) > FOLLOWS:
+                evidence = gather_evidence(measurements, levels=levels) or evidence
         if evidence.change < _UNSETTLED:
             raise UnknownNoiseError(_unknown(operator, evidence.level))
     return Findings(
@@ -161,15 +166,25 @@ def estimate_levels(operator, y, *, sigma, gain):
             "independent noise: the risk estimates of SURE, UNSURE and R2R are wrong.",
             stacklevel=3,
         )
-    return fit_levels(findings, sigma=sigma, gain=gain)
+    if findings.is_noise_free:
+        return {
+            n: 0.0 if v == "auto" else v for n, v in [("sigma", sigma), ("gain", gain)]
+        }
+    return fit_levels(findings.evidence, sigma=sigma, gain=gain)
 
 
-def fit_levels(findings, *, sigma, gain):
-    """Return σ and gain that the findings amount to.
+def variance_ratio(evidence, *, sigma, gain):
+    """Return the largest over the least variance of the groups, by these levels."""
+    variances = sigma**2 + gain * np.maximum(evidence.signal, 0)
+    return variances.max() / max(variances.min(), 1e-30)
+
+
+def fit_levels(evidence, *, sigma, gain):
+    """Return σ and gain that the evidence amounts to.
 
     Parameters
     ----------
-    findings : Findings
+    evidence : Evidence
         What is to be explained.
     sigma, gain : float or "auto"
         As in :func:`estimate_levels`.
@@ -184,9 +199,6 @@ def fit_levels(findings, *, sigma, gain):
     known = {"sigma": sigma, "gain": gain}
     levels = {name: 0.0 if v == "auto" else float(v) for name, v in known.items()}
     asked = [name for name, value in known.items() if value == "auto"]
-    if findings.is_noise_free:
-        return levels
-    evidence = findings.evidence
     signal = np.maximum(evidence.signal, 0)
     columns = {"sigma": np.ones_like(signal), "gain": signal}
     variance = evidence.std**2

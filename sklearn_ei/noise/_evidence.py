@@ -16,6 +16,7 @@ _MAX_ERROR = 0.15  # statistical, relative, of a standard deviation
 _CAUTION = 2  # errors by which one estimate has to lie below another
 _N_GROUPS = 8  # of entries with a similar signal ...
 _GROUP_SIZE = 500  # ... and their least size
+_MIN_SIZE = 20  # entries that one number is made from
 _QUANTILE = 0.25
 _ENERGY = {2: 6.0, 4: 70.0}  # of differences of unit white noise, by order
 
@@ -56,7 +57,7 @@ class Evidence(NamedTuple):
 
 
 @torch.no_grad()
-def gather_evidence(measurements, blur=None):
+def gather_evidence(measurements, blur=None, levels=None):
     """Compare filtered measurements with filtered random numbers.
 
     Parameters
@@ -66,6 +67,10 @@ def gather_evidence(measurements, blur=None):
     blur : tuple (axis, width), default=None
         Of a Gaussian that the noise went through. None: it is independent from
         entry to entry.
+    levels : dict, default=None
+        Rough values of ``sigma`` and ``gain``, where the variance follows the signal.
+        The lower quartile of a mixture of variances is below that of their mean; with
+        these, by how much is told from probes. None: one variance in each group.
 
     Returns
     -------
@@ -78,17 +83,21 @@ def gather_evidence(measurements, blur=None):
     """
     y, live = measurements.y, measurements.live
     w = measurements.probes(blur)
-    wy = w * y.repeat(len(w) // len(y), *(1 for _ in y.shape[1:]))
+    wy = w * y.repeat(*_repeats(w, y))
+    tensors = [y, w, wy]
+    if levels is not None:
+        tensors.append(w * measurements.rough_std(**levels).repeat(*_repeats(w, y)))
     filters = _filters(y.ndim, None if blur is None else blur[0])
     previous, change, told = None, 1.0, False
-    for n_steps, residuals in measurements.residuals((y, w, wy), STEPS):
-        r, p, _ = residuals
+    for n_steps, residuals in measurements.residuals(tensors, STEPS):
+        r, p, *_ = residuals
         if n_steps == STEPS[0]:
-            groups, counts = _groups(y - r, live)
+            groups = _Groups(y - r, live)
+            counts = groups.sizes
             estimates: list[list] = [[] for _ in counts]
             correlations = excess_correlations(r, p)
             # High-pass filters of y itself stand where A does not fit at all.
-            _compare(estimates, groups, (y, w, wy), filters[1:])
+            _compare(estimates, groups, tensors, filters[1:])
         _compare(estimates, groups, residuals, filters)
         if float(p.square().sum()) > _MIN_KEPT * float(w.square().sum()):
             told = True
@@ -111,6 +120,10 @@ def gather_evidence(measurements, blur=None):
     )
 
 
+def _repeats(w, y):
+    return len(w) // len(y), *(1 for _ in y.shape[1:])
+
+
 def _filters(n_dims, blurred_axis):
     """Return the differences that are tried, ``{axis: order}``; none at first."""
     axes = [axis for axis in range(2, n_dims) if axis != blurred_axis]
@@ -120,15 +133,25 @@ def _filters(n_dims, blurred_axis):
     return filters
 
 
-def _groups(signal, live):
-    """Return the group of each entry, −1 where not live, and the groups' sizes."""
-    values = signal[:, live].cpu().numpy()
-    n_groups = int(np.clip(values.size // _GROUP_SIZE, 1, _N_GROUPS))
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_groups + 1)[1:-1]))
-    groups = torch.bucketize(signal.contiguous(), torch.from_numpy(edges).to(signal))
-    groups = torch.where(live, groups, -1)
-    counts = torch.bincount(groups[groups >= 0], minlength=len(edges) + 1)
-    return groups, counts.cpu().numpy()
+class _Groups:
+    """Groups of entries with a similar signal, of about equal sizes."""
+
+    def __init__(self, signal, live):
+        self.live = live
+        values = signal[:, live].cpu().numpy()
+        n_groups = int(np.clip(values.size // _GROUP_SIZE, 1, _N_GROUPS))
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, n_groups + 1)[1:-1]))
+        self.edges = torch.from_numpy(edges).to(signal)
+        self.single = self._number(signal)
+        # By the mean: that of the noise does not depend on its difference.
+        self.pairs = self._number((signal[1:] + signal[:-1]) / 2)
+        members = self.single[self.single >= 0]
+        self.sizes = torch.bincount(members, minlength=len(edges) + 1).cpu().numpy()
+
+    def _number(self, signal):
+        """Return the group of each entry, −1 where not live."""
+        found = torch.bucketize(signal.contiguous(), self.edges)
+        return torch.where(self.live, found, -1)
 
 
 def _lowest(estimates):
@@ -143,7 +166,13 @@ def _lowest(estimates):
 
 def _compare(estimates, groups, tensors, filters):
     """Append estimates (std, error, signal) to those of each group."""
-    r, p, weighted = tensors
+    _compare_stack(estimates, groups.single, tensors, filters)
+    if len(tensors[0]) > 1:
+        _compare_stack(estimates, groups.pairs, _pairs(tensors), filters)
+
+
+def _compare_stack(estimates, groups, tensors, filters):
+    r, p, weighted, *mixed = tensors
     m = len(p)
     # A ratio to the root of m squares has Student's distribution.
     normal = stats.t.ppf((1 + _QUANTILE) / 2, m)
@@ -163,23 +192,35 @@ def _compare(estimates, groups, tensors, filters):
         below = sums.compare((P.abs() < normal * scale).float(), _QUANTILE)
         errors = power.error / 2, below.error * _QUANTILE / slope
         signals = sums.of(P * Q).sum(axis=0) / power.total
-        for paired in (False, True)[: 2 if len(r) > 1 else 1]:
-            # Neighbouring samples, such as the rows of a volume, share much.
-            if paired:
-                R, where = (R[1:] - R[:-1]) / 2**0.5, where[:-1]
-            lost = (1.5 * len(r) / len(R)) ** 0.5 if paired else 1.0
-            for i, group in enumerate(estimates):
-                chosen = where == i
-                if int(chosen.sum()) < 20:
-                    continue
-                own, expected = R[chosen], energy.expand_as(R)[chosen]
-                found = (
-                    float(own.double().square().sum() / expected.double().sum()) ** 0.5,
-                    _quantile(own.abs() / expected.sqrt()) / normal,
-                )
-                for std, error in zip(found, errors, strict=True):
-                    if error[i] * lost <= _MAX_ERROR:
-                        group.append((std, error[i] * lost, signals[i]))
+        quartiles = np.full(len(estimates), normal)
+        if mixed:
+            H = difference(mixed[0], orders)
+            own = sums.quantiles(H.abs() / scale, _QUANTILE)
+            root = np.sqrt(sums.of(H.square()).sum(axis=0) / power.total)
+            quartiles = np.where(own > 0, own / np.maximum(root, 1e-30), normal)
+        for i, found in enumerate(estimates):
+            chosen = where == i
+            if int(chosen.sum()) < _MIN_SIZE:
+                continue
+            own, expected = R[chosen], energy.expand_as(R)[chosen]
+            stds = (
+                float(own.double().square().sum() / expected.double().sum()) ** 0.5,
+                _quantile(own.abs() / expected.sqrt()) / quartiles[i],
+            )
+            for std, error in zip(stds, errors, strict=True):
+                if error[i] <= _MAX_ERROR:
+                    found.append((std, error[i], signals[i]))
+
+
+def _pairs(tensors):
+    """Return differences of samples in a row, of unit noise again of unit variance.
+
+    Neighbouring samples, such as the rows of a volume, share what images and a wrong
+    model leave.
+    """
+    n = len(tensors[0])
+    stacks = [t.reshape(-1, n, *t.shape[1:]) for t in tensors]
+    return [(t.diff(dim=1) / 2**0.5).flatten(0, 1) for t in stacks]
 
 
 def _quantile(values):
@@ -193,7 +234,9 @@ class _GroupSums:
         self.n, self.m = len(where), m
         ones = [1] * (where.ndim - 1)
         row = torch.arange(m, device=where.device).reshape(m, *ones) * (n_groups + 1)
-        self.index = (row + 1 + where.repeat(m // self.n, *ones)).flatten().cpu().numpy()
+        self.index = (
+            (row + 1 + where.repeat(m // self.n, *ones)).flatten().cpu().numpy()
+        )
         self.shape = (m, n_groups + 1)
 
     def of(self, values):
@@ -201,6 +244,13 @@ class _GroupSums:
         values = values.flatten().double().cpu().numpy()
         sums = np.bincount(self.index, values, self.shape[0] * self.shape[1])
         return sums.reshape(self.shape)[:, 1:]
+
+    def quantiles(self, values, q):
+        """Return the quantile of all values of each group."""
+        values, n_groups = values.flatten().cpu().numpy(), self.shape[1] - 1
+        group = self.index % (n_groups + 1)
+        found = [values[group == i + 1] for i in range(n_groups)]
+        return np.array([np.quantile(v, q) if v.size else 0.0 for v in found])
 
     def compare(self, values, mean):
         """Return totals of the mean, and the relative error of a sum over n samples."""

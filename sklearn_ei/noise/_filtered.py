@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, uniform_filter
 
 from ..utils.random import make_generator
 
@@ -81,6 +81,14 @@ class Measurements:
             blurred = gaussian_filter1d(w.numpy(), blur[1], axis=blur[0], mode="wrap")
             w = torch.from_numpy(blurred / blurred.std())
         return w.to(self.y.device) * self.live
+
+    def rough_std(self, sigma, gain):
+        """Return √(σ² + gain · signal), the signal being y, smoothed over 3 entries."""
+        smooth = uniform_filter(
+            self.y.cpu().numpy(), (1, 1, *[3] * (self.y.ndim - 2)), mode="nearest"
+        )
+        signal = torch.from_numpy(smooth).to(self.y).clamp_min(0)
+        return torch.sqrt(sigma**2 + gain * signal)
 
     def residuals(self, tensors, steps):
         """Yield k and F = (I − w A B)^k of each of the tensors, for each k in steps."""
@@ -179,7 +187,10 @@ def excess_correlations(r, p):
     excess = {}
     for axis in range(2, r.ndim):
         if fits(r, _orders_about(r, axis)):
-            own, expected = neighbour_correlation(r, axis), neighbour_correlation(p, axis)
+            own, expected = (
+                neighbour_correlation(r, axis),
+                neighbour_correlation(p, axis),
+            )
             error = float(expected.std()) * (1 / len(r) + 1 / len(p)) ** 0.5
             excess[axis] = float(own.mean() - expected.mean()), error
     return excess

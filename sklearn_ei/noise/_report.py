@@ -5,11 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._base import NoiseModel
-from ._estimate import UnknownNoiseError, examine, fit_levels
+from ._estimate import (
+    FOLLOWS,
+    UnknownNoiseError,
+    examine,
+    fit_levels,
+    variance_ratio,
+)
 from ._gaussian import GaussianNoise
 from ._poisson_gaussian import PoissonGaussianNoise
 
-_FOLLOWS = 2.0  # largest over least variance, of a signal-dependent model
 _EXPLAINS = 0.25  # of the squared errors of log σ that one level leaves
 _TRUSTED = 4.0  # unexplained over noise; beyond, groups tell of the wrong operator
 _WRONG = 1.5  # likewise; beyond, it is worth a sentence
@@ -151,31 +156,28 @@ def estimate_noise(operator, y):
 
 def _choose(findings):
     """Return the model, resolved."""
-    gaussian = GaussianNoise(**_only(fit_levels(findings, sigma="auto", gain=0.0)))
     evidence = findings.evidence
+    if findings.is_noise_free:
+        return GaussianNoise(0.0)
+    gaussian = GaussianNoise(fit_levels(evidence, sigma="auto", gain=0.0)["sigma"])
     if (
-        findings.is_noise_free
-        or findings.blur is not None
+        findings.blur is not None
         or len(evidence.std) < _MIN_GROUPS
         or evidence.unexplained > _TRUSTED * evidence.level
     ):
         return gaussian
-    levels = fit_levels(findings, sigma="auto", gain="auto")
-    variances = levels["sigma"] ** 2 + levels["gain"] * np.maximum(evidence.signal, 0)
-    if variances.max() < _FOLLOWS * variances.min():
+    levels = fit_levels(evidence, sigma="auto", gain="auto")
+    if variance_ratio(evidence, **levels) < FOLLOWS:
         return gaussian
-    weights = evidence.count / evidence.count.sum()
+    line = levels["sigma"] ** 2 + levels["gain"] * np.maximum(evidence.signal, 0)
     floor = 0.05 * evidence.level  # a group without noise is as good as that
     logs = np.log(np.maximum(evidence.std, floor))
-    line = np.log(np.maximum(np.sqrt(variances), floor))
-    one = weights @ (logs - weights @ logs) ** 2
-    if weights @ (logs - line) ** 2 > _EXPLAINS * one:
+    errors = logs - np.log(np.maximum(np.sqrt(line), floor))
+    weights = evidence.count / evidence.count.sum()
+    one = weights @ np.square(logs - weights @ logs)
+    if weights @ np.square(errors) > _EXPLAINS * one:
         return gaussian
     return PoissonGaussianNoise(**levels)
-
-
-def _only(levels):
-    return {"sigma": levels["sigma"]}
 
 
 def _statement(findings, noise, error):
