@@ -14,7 +14,6 @@ _NEGLIGIBLE = 3e-4
 _SMALL = 1.5e-3  # likewise, while the level still falls as images do
 _FALLING = 0.95  # of the level, by twice as many steps
 _UNSETTLED = 0.8
-FOLLOWS = 2.0  # largest over least variance that the signal makes
 _CORRELATED = 0.12  # excess correlation of neighbours that means something
 _SURE = 3  # statistical errors
 
@@ -94,10 +93,6 @@ def examine(operator, y):
         blur = _blur(measurements, evidence)
         if blur is not None:
             evidence = gather_evidence(measurements, blur) or evidence
-        else:
-            levels = fit_levels(evidence, sigma="auto", gain="auto")
-            if variance_ratio(evidence, **levels) > FOLLOWS:
-                evidence = gather_evidence(measurements, levels=levels) or evidence
         if evidence.change < _UNSETTLED:
             raise UnknownNoiseError(_unknown(operator, evidence.level))
     return Findings(
@@ -171,12 +166,6 @@ def estimate_levels(operator, y, *, sigma, gain):
             n: 0.0 if v == "auto" else v for n, v in [("sigma", sigma), ("gain", gain)]
         }
     return fit_levels(findings.evidence, sigma=sigma, gain=gain)
-
-
-def variance_ratio(evidence, *, sigma, gain):
-    """Return the largest over the least variance of the groups, by these levels."""
-    variances = sigma**2 + gain * np.maximum(evidence.signal, 0)
-    return variances.max() / max(variances.min(), 1e-30)
 
 
 def fit_levels(evidence, *, sigma, gain):

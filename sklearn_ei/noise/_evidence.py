@@ -13,11 +13,13 @@ STEPS = (16, 32, 64, 128)  # after which the residual is looked at
 _SETTLED = 0.01  # relative change of the level
 _MIN_KEPT = 1e-3  # share of the noise's energy; below, rounding errors count
 _MAX_ERROR = 0.15  # statistical, relative, of a standard deviation
+_MAX_GROUP_ERROR = 0.25  # likewise, where one filter tells of all groups
+_CLEARLY = 0.75  # of one estimate, to be below it
 _CAUTION = 2  # errors by which one estimate has to lie below another
 _N_GROUPS = 8  # of entries with a similar signal ...
 _GROUP_SIZE = 500  # ... and their least size
 _MIN_SIZE = 20  # entries that one number is made from
-_QUANTILE = 0.25
+_QUANTILE = 0.35
 _ENERGY = {2: 6.0, 4: 70.0}  # of differences of unit white noise, by order
 
 
@@ -57,7 +59,7 @@ class Evidence(NamedTuple):
 
 
 @torch.no_grad()
-def gather_evidence(measurements, blur=None, levels=None):
+def gather_evidence(measurements, blur=None):
     """Compare filtered measurements with filtered random numbers.
 
     Parameters
@@ -67,10 +69,6 @@ def gather_evidence(measurements, blur=None, levels=None):
     blur : tuple (axis, width), default=None
         Of a Gaussian that the noise went through. None: it is independent from
         entry to entry.
-    levels : dict, default=None
-        Rough values of ``sigma`` and ``gain``, where the variance follows the signal.
-        The lower quartile of a mixture of variances is below that of their mean; with
-        these, by how much is told from probes. None: one variance in each group.
 
     Returns
     -------
@@ -83,10 +81,8 @@ def gather_evidence(measurements, blur=None, levels=None):
     """
     y, live = measurements.y, measurements.live
     w = measurements.probes(blur)
-    wy = w * y.repeat(*_repeats(w, y))
+    wy = w * y.repeat(len(w) // len(y), *(1 for _ in y.shape[1:]))
     tensors = [y, w, wy]
-    if levels is not None:
-        tensors.append(w * measurements.rough_std(**levels).repeat(*_repeats(w, y)))
     filters = _filters(y.ndim, None if blur is None else blur[0])
     previous, change, told = None, 1.0, False
     for n_steps, residuals in measurements.residuals(tensors, STEPS):
@@ -94,7 +90,7 @@ def gather_evidence(measurements, blur=None, levels=None):
         if n_steps == STEPS[0]:
             groups = _Groups(y - r, live)
             counts = groups.sizes
-            estimates: list[list] = [[] for _ in counts]
+            estimates = _Estimates(counts)
             correlations = excess_correlations(r, p)
             # High-pass filters of y itself stand where A does not fit at all.
             _compare(estimates, groups, tensors, filters[1:])
@@ -102,10 +98,9 @@ def gather_evidence(measurements, blur=None, levels=None):
         if float(p.square().sum()) > _MIN_KEPT * float(w.square().sum()):
             told = True
             unexplained = float(r.square().mean() / p.square().mean()) ** 0.5
-        known = [i for i, group in enumerate(estimates) if group]
+        std, signal, known = estimates.summary()
         if not told or counts[known].sum() < 0.5 * counts.sum():
             continue
-        std, signal = np.array([_lowest(estimates[i]) for i in known]).T
         level = np.average(std, weights=counts[known])
         if previous is not None:
             change = level / max(previous[0], 1e-30)
@@ -118,10 +113,6 @@ def gather_evidence(measurements, blur=None, levels=None):
     return Evidence(
         std, signal, counts[known], unexplained, float(min(change, 1)), correlations
     )
-
-
-def _repeats(w, y):
-    return len(w) // len(y), *(1 for _ in y.shape[1:])
 
 
 def _filters(n_dims, blurred_axis):
@@ -154,10 +145,52 @@ class _Groups:
         return torch.where(self.live, found, -1)
 
 
+class _Estimates:
+    """Estimates of the standard deviation in each group, with errors and signals."""
+
+    def __init__(self, counts):
+        self.counts = counts
+        self.of_groups = [[] for _ in counts]
+        self.of_filters = []  # all groups by one filter, and the mean square
+
+    def add(self, i, std, error, signal):
+        """Add an estimate of the i-th group."""
+        if error <= _MAX_ERROR:
+            self.of_groups[i].append((std, error, signal))
+
+    def add_filter(self, std, error, signal):
+        """Add estimates of all groups, NaN where there are none."""
+        std = np.where(error <= _MAX_GROUP_ERROR, std, np.nan)
+        known = np.isfinite(std)
+        if self.counts[known].sum() < 0.5 * self.counts.sum():
+            return
+        parts = self.counts[known] * std[known]
+        spread = np.linalg.norm(parts * error[known]) / max(parts.sum(), 1e-300)
+        level = parts.sum() / self.counts[known].sum()
+        self.of_filters.append((level * (1 + _CAUTION * spread), std, signal))
+
+    def summary(self):
+        """Return std and signal of the groups of which something is known, and these.
+
+        The best single filter, which needs no choice among many for each group,
+        unless something in the group is clearly lower: what a wrong model leaves
+        only ever adds.
+        """
+        found = {i: _lowest(group) for i, group in enumerate(self.of_groups) if group}
+        if self.of_filters:
+            _, std, signal = min(self.of_filters, key=lambda f: f[0])
+            for i in np.flatnonzero(np.isfinite(std)):
+                if i not in found or found[i][0] > _CLEARLY * std[i]:
+                    found[i] = std[i], signal[i]
+        known = sorted(found)
+        std, signal = np.array([found[i] for i in known]).reshape(-1, 2).T
+        return std, signal, known
+
+
 def _lowest(estimates):
     """Return std and signal of the most precise estimate that none is below.
 
-    Model errors only ever add, but of many estimates the lowest is so by chance.
+    Of many estimates, the lowest is so by chance.
     """
     limit = min(std * (1 + _CAUTION * error) for std, error, _ in estimates)
     std, _, signal = min((e for e in estimates if e[0] <= limit), key=lambda e: e[1])
@@ -165,15 +198,15 @@ def _lowest(estimates):
 
 
 def _compare(estimates, groups, tensors, filters):
-    """Append estimates (std, error, signal) to those of each group."""
-    _compare_stack(estimates, groups.single, tensors, filters)
+    """Add estimates that compare filtered measurements with filtered probes."""
+    _compare_stack(estimates, groups.single, tensors, filters, True)
     if len(tensors[0]) > 1:
-        _compare_stack(estimates, groups.pairs, _pairs(tensors), filters)
+        _compare_stack(estimates, groups.pairs, _pairs(tensors), filters, False)
 
 
-def _compare_stack(estimates, groups, tensors, filters):
-    r, p, weighted, *mixed = tensors
-    m = len(p)
+def _compare_stack(estimates, groups, tensors, filters, single):
+    r, p, weighted = tensors
+    m, n_groups = len(p), len(estimates.counts)
     # A ratio to the root of m squares has Student's distribution.
     normal = stats.t.ppf((1 + _QUANTILE) / 2, m)
     slope = 2 * stats.t.pdf(normal, m) * normal
@@ -187,29 +220,24 @@ def _compare_stack(estimates, groups, tensors, filters):
             continue
         where = torch.where(energy > _MIN_KEPT * white, middle(groups, orders), -1)
         scale = energy.sqrt().clamp_min(1e-30)
-        sums = _GroupSums(where, len(estimates), m)
+        sums = _GroupSums(where, n_groups, m)
         power = sums.compare(P.square(), energy)
         below = sums.compare((P.abs() < normal * scale).float(), _QUANTILE)
         errors = power.error / 2, below.error * _QUANTILE / slope
         signals = sums.of(P * Q).sum(axis=0) / power.total
-        quartiles = np.full(len(estimates), normal)
-        if mixed:
-            H = difference(mixed[0], orders)
-            own = sums.quantiles(H.abs() / scale, _QUANTILE)
-            root = np.sqrt(sums.of(H.square()).sum(axis=0) / power.total)
-            quartiles = np.where(own > 0, own / np.maximum(root, 1e-30), normal)
-        for i, found in enumerate(estimates):
+        plain = np.full(n_groups, np.nan)
+        for i in range(n_groups):
             chosen = where == i
             if int(chosen.sum()) < _MIN_SIZE:
                 continue
             own, expected = R[chosen], energy.expand_as(R)[chosen]
-            stds = (
-                float(own.double().square().sum() / expected.double().sum()) ** 0.5,
-                _quantile(own.abs() / expected.sqrt()) / quartiles[i],
-            )
-            for std, error in zip(stds, errors, strict=True):
-                if error[i] <= _MAX_ERROR:
-                    found.append((std, error[i], signals[i]))
+            ratio = float(own.double().square().sum() / expected.double().sum())
+            plain[i] = ratio**0.5
+            lower = _quantile(own.abs() / expected.sqrt()) / normal
+            for std, error in zip((plain[i], lower), errors, strict=True):
+                estimates.add(i, std, error[i], signals[i])
+        if single:
+            estimates.add_filter(plain, errors[0], signals)
 
 
 def _pairs(tensors):
@@ -244,13 +272,6 @@ class _GroupSums:
         values = values.flatten().double().cpu().numpy()
         sums = np.bincount(self.index, values, self.shape[0] * self.shape[1])
         return sums.reshape(self.shape)[:, 1:]
-
-    def quantiles(self, values, q):
-        """Return the quantile of all values of each group."""
-        values, n_groups = values.flatten().cpu().numpy(), self.shape[1] - 1
-        group = self.index % (n_groups + 1)
-        found = [values[group == i + 1] for i in range(n_groups)]
-        return np.array([np.quantile(v, q) if v.size else 0.0 for v in found])
 
     def compare(self, values, mean):
         """Return totals of the mean, and the relative error of a sum over n samples."""

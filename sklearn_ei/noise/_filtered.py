@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d, uniform_filter
+from scipy.ndimage import gaussian_filter1d
 
 from ..utils.random import make_generator
 
@@ -81,14 +81,6 @@ class Measurements:
             blurred = gaussian_filter1d(w.numpy(), blur[1], axis=blur[0], mode="wrap")
             w = torch.from_numpy(blurred / blurred.std())
         return w.to(self.y.device) * self.live
-
-    def rough_std(self, sigma, gain):
-        """Return √(σ² + gain · signal), the signal being y, smoothed over 3 entries."""
-        smooth = uniform_filter(
-            self.y.cpu().numpy(), (1, 1, *[3] * (self.y.ndim - 2)), mode="nearest"
-        )
-        signal = torch.from_numpy(smooth).to(self.y).clamp_min(0)
-        return torch.sqrt(sigma**2 + gain * signal)
 
     def residuals(self, tensors, steps):
         """Yield k and F = (I − w A B)^k of each of the tensors, for each k in steps."""

@@ -5,16 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._base import NoiseModel
-from ._estimate import (
-    FOLLOWS,
-    UnknownNoiseError,
-    examine,
-    fit_levels,
-    variance_ratio,
-)
+from ._estimate import UnknownNoiseError, examine, fit_levels
 from ._gaussian import GaussianNoise
 from ._poisson_gaussian import PoissonGaussianNoise
 
+_FOLLOWS = 2.0  # largest over least variance, of a signal-dependent model
 _EXPLAINS = 0.25  # of the squared errors of log σ that one level leaves
 _TRUSTED = 4.0  # unexplained over noise; beyond, groups tell of the wrong operator
 _WRONG = 1.5  # likewise; beyond, it is worth a sentence
@@ -94,7 +89,7 @@ def estimate_noise(operator, y):
     of a volume). So several estimates compete: without and with second and fourth
     differences along each axis (a fixed pattern of the bins is gone in differences
     along views); of single samples and of differences between samples that follow
-    each other; by the mean square, and by the lower quartile of \\|F y\\|_i over its
+    each other; by the mean square, and by the lower quartile of |F y|_i over its
     expectation, which large errors in half of the entries hardly change. Where A
     fits too badly, high-pass filters of y itself are better than F, and are among
     them. Entries are put into groups of similar signal; in each, the most
@@ -167,9 +162,9 @@ def _choose(findings):
     ):
         return gaussian
     levels = fit_levels(evidence, sigma="auto", gain="auto")
-    if variance_ratio(evidence, **levels) < FOLLOWS:
-        return gaussian
     line = levels["sigma"] ** 2 + levels["gain"] * np.maximum(evidence.signal, 0)
+    if line.max() < _FOLLOWS * line.min():
+        return gaussian
     floor = 0.05 * evidence.level  # a group without noise is as good as that
     logs = np.log(np.maximum(evidence.std, floor))
     errors = logs - np.log(np.maximum(np.sqrt(line), floor))
