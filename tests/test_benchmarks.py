@@ -38,9 +38,9 @@ def declarations(path):
             name = getattr(node.targets[0], "id", "")
             if name.startswith("SMOKE"):
                 found[name] = ast.literal_eval(node.value)
-        elif isinstance(node, ast.AugAssign):
-            if getattr(node.target, "id", "") == "SMOKE":
-                found["SMOKE"] = found["SMOKE"] + ast.literal_eval(node.value)
+        added_to = getattr(getattr(node, "target", None), "id", "")
+        if isinstance(node, ast.AugAssign) and added_to == "SMOKE":
+            found["SMOKE"] = found["SMOKE"] + ast.literal_eval(node.value)
     return found
 
 
