@@ -266,7 +266,7 @@ def hostile_documents(data, sparse_data, canary):
             {"object": "ParallelBeamCT", "params": {}, "extra": 1},
             {"object": "ParallelBeamCT", "custom": "exec"},
             {"object": ["ParallelBeamCT"]},
-            {"object": "Inpainting", "params": {"mask": {"array": "network.0.last.bia"}}},
+            {"object": "Inpainting", "params": {"mask": {"array": "network.0.bias"}}},
             {"object": "BlockOperator", "params": {"operators": [1]}}, ...,
         ),
         "group_": (

@@ -37,7 +37,7 @@ from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import MRI, CompressedSensing, Inpainting, ParallelBeamCT
 
 NAME = "alpha_study"
-SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing", "inpainting"]
+SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing"]
 SMOKE += ["--noise", "noisy", "--seeds", "0", "--effort", "0.01"]
 TRAIN, CHOOSE, REPORT = slice(0, 70), slice(70, 80), slice(80, 90)
 

@@ -126,8 +126,10 @@ def try_all(folder, honest, forged, attempts):
         how, answer = in_process(partial(tried, attempts[kind], path, warm))
         outcome, message, growth = answer or (how, "", 0)
         ratio = max(0, growth - NOISE) / least[kind]
+        if outcome == "loaded" and name.startswith(_forged.DESCRIBED):
+            outcome = "described"
         rows.append({"name": name, "outcome": outcome, "memory": round(ratio, 3)})
-        if outcome != "refused" or ratio > 1.2:
+        if outcome not in ("refused", "described") or ratio > 1.2:
             print("NOT AS EXPECTED:", outcome, kind, name, f"{ratio:.2f}", message)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -172,6 +174,7 @@ def summary(rows, least):
         "forged": len(rows),
         "refused": counts["refused"],
         "loaded": counts["loaded"],
+        "huge_instruments_described_and_not_computed": counts["described"],
         "crashed": counts["crashed"] + counts["hung"] + counts["failed"],
         "other_errors": counts["other error"] + counts["long message"],
         "most_memory_per_honest_memory": worst["memory"],
@@ -206,7 +209,8 @@ def main():
     if not arguments.no_record:
         print(_record.write("robust_forged", result))
     good = all(
-        part["refused"] == part["forged"]
+        part["refused"] + part["huge_instruments_described_and_not_computed"]
+        == part["forged"]
         and part["most_memory_per_honest_memory"] <= 1.2
         for part in (result["checkpoints"], result["models"])
     )

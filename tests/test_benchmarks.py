@@ -38,7 +38,8 @@ def declarations(path):
             name = getattr(node.targets[0], "id", "")
             if name.startswith("SMOKE"):
                 found[name] = ast.literal_eval(node.value)
-        elif isinstance(node, ast.AugAssign) and node.target.id == "SMOKE":
+        added_to = getattr(getattr(node, "target", None), "id", "")
+        if isinstance(node, ast.AugAssign) and added_to == "SMOKE":
             found["SMOKE"] = found["SMOKE"] + ast.literal_eval(node.value)
     return found
 

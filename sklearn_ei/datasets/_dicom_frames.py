@@ -161,7 +161,11 @@ def read_frames(path):
             "PhotometricInterpretation", colours, f"grey values, {' or '.join(_GREY)}"
         )
     if "DoseGridScaling" in header:
-        raise whole.refusal("DoseGridScaling", header.DoseGridScaling, "no doses")
+        raise whole.refusal(
+            "DoseGridScaling",
+            header.DoseGridScaling,
+            "an image: doses, which are stored values times it, are not read",
+        )
     return [
         Frame(path, index, header, (*each[index : index + 1], *shared[:1]))
         for index in range(n_frames)

@@ -219,6 +219,7 @@ def cheap_failure(operator, group, max_seconds=1.0):
     operator : ForwardOperator
         With its shapes fixed.
     group : Group
+        Resolved.
     max_seconds : float, default=1.0
         Looked at between steps.
 

@@ -66,6 +66,11 @@ def tensors(reconstructor, Y, size=1):
         Measurements, checked.
     size : int, default=1
         Samples at a time.
+
+    Yields
+    ------
+    y : torch.Tensor of shape (size, channel, *measurement_shape)
+        The last one may have fewer samples.
     """
     device = getattr(reconstructor, "device_", None)
     for start in range(0, len(Y), size):

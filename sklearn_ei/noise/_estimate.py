@@ -161,15 +161,19 @@ def estimate_levels(operator, y, *, sigma, gain):
             "independent noise: the risk estimates of SURE, UNSURE and R2R are wrong.",
             stacklevel=3,
         )
-    return fit_levels(findings, sigma=sigma, gain=gain)
+    if findings.is_noise_free:
+        return {
+            n: 0.0 if v == "auto" else v for n, v in [("sigma", sigma), ("gain", gain)]
+        }
+    return fit_levels(findings.evidence, sigma=sigma, gain=gain)
 
 
-def fit_levels(findings, *, sigma, gain):
-    """Return σ and gain that the findings amount to.
+def fit_levels(evidence, *, sigma, gain):
+    """Return σ and gain that the evidence amounts to.
 
     Parameters
     ----------
-    findings : Findings
+    evidence : Evidence
         What is to be explained.
     sigma, gain : float or "auto"
         As in :func:`estimate_levels`.
@@ -184,9 +188,6 @@ def fit_levels(findings, *, sigma, gain):
     known = {"sigma": sigma, "gain": gain}
     levels = {name: 0.0 if v == "auto" else float(v) for name, v in known.items()}
     asked = [name for name, value in known.items() if value == "auto"]
-    if findings.is_noise_free:
-        return levels
-    evidence = findings.evidence
     signal = np.maximum(evidence.signal, 0)
     columns = {"sigma": np.ones_like(signal), "gain": signal}
     variance = evidence.std**2

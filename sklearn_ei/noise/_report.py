@@ -89,7 +89,7 @@ def estimate_noise(operator, y):
     of a volume). So several estimates compete: without and with second and fourth
     differences along each axis (a fixed pattern of the bins is gone in differences
     along views); of single samples and of differences between samples that follow
-    each other; by the mean square, and by the lower quartile of \\|F y\\|_i over its
+    each other; by the mean square, and by the lower quartile of |F y|_i over its
     expectation, which large errors in half of the entries hardly change. Where A
     fits too badly, high-pass filters of y itself are better than F, and are among
     them. Entries are put into groups of similar signal; in each, the most
@@ -151,31 +151,28 @@ def estimate_noise(operator, y):
 
 def _choose(findings):
     """Return the model, resolved."""
-    gaussian = GaussianNoise(**_only(fit_levels(findings, sigma="auto", gain=0.0)))
     evidence = findings.evidence
+    if findings.is_noise_free:
+        return GaussianNoise(0.0)
+    gaussian = GaussianNoise(fit_levels(evidence, sigma="auto", gain=0.0)["sigma"])
     if (
-        findings.is_noise_free
-        or findings.blur is not None
+        findings.blur is not None
         or len(evidence.std) < _MIN_GROUPS
         or evidence.unexplained > _TRUSTED * evidence.level
     ):
         return gaussian
-    levels = fit_levels(findings, sigma="auto", gain="auto")
-    variances = levels["sigma"] ** 2 + levels["gain"] * np.maximum(evidence.signal, 0)
-    if variances.max() < _FOLLOWS * variances.min():
+    levels = fit_levels(evidence, sigma="auto", gain="auto")
+    line = levels["sigma"] ** 2 + levels["gain"] * np.maximum(evidence.signal, 0)
+    if line.max() < _FOLLOWS * line.min():
         return gaussian
-    weights = evidence.count / evidence.count.sum()
     floor = 0.05 * evidence.level  # a group without noise is as good as that
     logs = np.log(np.maximum(evidence.std, floor))
-    line = np.log(np.maximum(np.sqrt(variances), floor))
-    one = weights @ (logs - weights @ logs) ** 2
-    if weights @ (logs - line) ** 2 > _EXPLAINS * one:
+    errors = logs - np.log(np.maximum(np.sqrt(line), floor))
+    weights = evidence.count / evidence.count.sum()
+    one = weights @ np.square(logs - weights @ logs)
+    if weights @ np.square(errors) > _EXPLAINS * one:
         return gaussian
     return PoissonGaussianNoise(**levels)
-
-
-def _only(levels):
-    return {"sigma": levels["sigma"]}
 
 
 def _statement(findings, noise, error):

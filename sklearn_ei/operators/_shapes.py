@@ -149,9 +149,17 @@ class Shapes(DerivedMixin, BaseEstimator):
                 f"{self} has image_shape={tuple(self.image_shape)}, but images of "
                 f"shape {tuple(image_shape)} were given."
             )
-        image_shape, measurement_shape = self._infer_shapes(
-            image_shape, measurement_shape
-        )
+        try:
+            image_shape, measurement_shape = self._infer_shapes(
+                image_shape, measurement_shape
+            )
+        except ValueError as error:
+            if self._would_fit_transposed(image_shape, measurement_shape):
+                text = str(error).removesuffix(".")
+                raise ValueError(
+                    f"{text}; transposed they would fit, as np.swapaxes(Y, 1, 2) does."
+                ) from None
+            raise
         if image_shape is None or measurement_shape is None:
             raise ValueError(
                 f"The shapes of {self} are still open: pass image_shape, or "
@@ -160,6 +168,15 @@ class Shapes(DerivedMixin, BaseEstimator):
         resolved = clone(self)
         resolved._fix_shapes(image_shape, measurement_shape)
         return resolved
+
+    def _would_fit_transposed(self, image_shape, measurement_shape):
+        if measurement_shape is None or len(measurement_shape) != 2:
+            return False
+        try:
+            self._infer_shapes(image_shape, tuple(measurement_shape)[::-1])
+        except ValueError:
+            return False
+        return True
 
     def _fix_shapes(self, image_shape, measurement_shape):
         """Write resolved shapes into the constructor parameters."""

@@ -86,14 +86,15 @@ def check_fitted_values(estimator):
     for name, value in vars(estimator).items():
         if name.endswith("_") and not name.endswith(_MAY_BE_NAN):
             _expect(all_finite(value), f"{name} is not finite")
-    scale = getattr(estimator, "scale_", 1.0)
+    scales = np.asarray(getattr(estimator, "scale_", 1.0))
     _expect(
-        type(scale) in (int, float) and _MIN_SCALE <= scale <= _MAX_SCALE,
+        scales.dtype.kind in "iuf"
+        and bool(np.all((scales >= _MIN_SCALE) & (scales <= _MAX_SCALE))),
         f"scale_ is not between {_MIN_SCALE:g} and {_MAX_SCALE:g}",
     )
 
 
-def restored_network(make, names, decoder, n_channels):
+def restored_network(make, names, decoder, n_channels, *, of_user):
     """Return a network with the weights of a file, without calling it on images.
 
     Parameters
@@ -107,6 +108,9 @@ def restored_network(make, names, decoder, n_channels):
         Of the file.
     n_channels : int
         That ``make`` gives the network.
+    of_user : bool
+        Whether the network is the user's own, and knows no number of the file but
+        that of channels. It may then need memory to be made at all.
 
     Returns
     -------
@@ -124,7 +128,9 @@ def restored_network(make, names, decoder, n_channels):
     try:
         with torch.device("meta"):
             planned = make().state_dict()
-    except (NotImplementedError, RuntimeError):  # a user's, which needs real memory
+    except (NotImplementedError, RuntimeError):
+        if not of_user:
+            raise
         planned = None
     if planned is not None:
         _expect(

@@ -37,6 +37,29 @@ def is_lazy(stack):
     return all(hasattr(stack, name) for name in ("shape", "dtype", "chunks"))
 
 
+def in_order(index):
+    """Return samples as a file is read, and how to bring them back in their order.
+
+    Files are read in their order, and HDF5 insists on it.
+
+    Parameters
+    ----------
+    index : ndarray of int
+        Numbers of samples, not negative, at least one.
+
+    Returns
+    -------
+    ordered : ndarray of int or slice
+        The same ones, increasing, each once; a slice if there are no gaps.
+    inverse : ndarray of int
+        Such that ``read(ordered)[inverse]`` are the samples asked for.
+    """
+    ordered, inverse = np.unique(index, return_inverse=True)
+    if ordered[-1] - ordered[0] == len(ordered) - 1:
+        ordered = slice(int(ordered[0]), int(ordered[-1]) + 1)
+    return ordered, inverse
+
+
 class LazyStack:
     """Samples along the first axis, converted to float32 as they are read.
 
@@ -129,10 +152,7 @@ class LazyStack:
             return np.empty((0, *self.shape[1:]), self.dtype)
         if isinstance(self.source, Dataset):
             return np.stack([self._item(int(i)) for i in index])
-        # Files are read in their order, and HDF5 insists on it.
-        ordered, inverse = np.unique(index, return_inverse=True)
-        if ordered[-1] - ordered[0] == len(ordered) - 1:
-            ordered = slice(int(ordered[0]), int(ordered[-1]) + 1)
+        ordered, inverse = in_order(index)
         return self._read(ordered)[inverse]
 
     def has_part(self, part):

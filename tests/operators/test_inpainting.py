@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ei.operators import (
-    MRI,
-    CompressedSensing,
-    Downsampling,
-    FanBeamCT,
-    Inpainting,
-    Layout,
-    ParallelBeamCT,
-)
+from sklearn_ei.operators import Inpainting, Layout
 from tests.cases import bayer
 
 
@@ -110,49 +102,3 @@ def test_drawn_masks_follow_rate_and_seed(shape):
 def test_bad_parameters_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         Inpainting(**parameters).resolve()
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.full((4, 4), np.nan), "with NaN, but expected True .* np.isfinite"),
-        (np.where(np.eye(4) > 0, np.nan, 1), "with NaN"),
-        (np.full((4, 4), 0.01), "from 0.01 to 0.01, but expected True .* mask > 0"),
-        (255 * np.eye(4, dtype=np.uint8), "from 0 to 255, .*: pass mask > 0 if"),
-        (-np.eye(4, dtype=int), "from -1 to 0, "),
-        (np.full((4, 4), np.inf), "from inf to inf, "),
-        ([3, 7, 12], r"if these are indices, pass np.isin\(np.arange\(n\), mask\)"),
-        (np.zeros((4, 4)), "False everywhere"),
-        ("bayer", "mask='bayer', but expected True where"),
-        ([[True], [True, False]], "but expected True where"),
-        (np.ones((4, 4), complex), "but expected True where"),
-        (np.zeros((0, 4)), "but expected True where"),
-    ],
-)
-@pytest.mark.parametrize("kind", [Inpainting, MRI])
-def test_what_is_no_mask_is_refused_by_all_that_take_masks(kind, mask, message):
-    with pytest.raises(ValueError, match=message):
-        kind(mask=mask).resolve(image_shape=(4, 4))
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (
-            lambda: Inpainting(np.eye(4)),
-            r"rate of type ndarray and shape \(4, 4\)",
-        ),
-        (lambda: Inpainting([True, False]), "pass a mask as mask="),
-        (lambda: MRI(np.ones(8)), "acceleration of type ndarray .* a mask as mask="),
-        (lambda: ParallelBeamCT(np.arange(180.0)), "n_views .* view angles as angles="),
-        (
-            lambda: FanBeamCT(range(360), source_distance=9),
-            r"n_views of type range and shape \(360,\).* angles as angles=",
-        ),
-        (lambda: CompressedSensing(np.eye(4)), "n_measurements .* MatrixOperator"),
-        (lambda: Downsampling((64, 64)), "factor of type tuple .* as image_shape="),
-    ],
-)
-def test_an_array_in_the_place_of_a_number_says_what_it_may_be(make, message):
-    with pytest.raises(TypeError, match=message):
-        make().resolve(image_shape=(4, 4))
