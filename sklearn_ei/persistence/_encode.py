@@ -131,7 +131,9 @@ class Encoder:
             tensor = torch.from_numpy(np.array(tensor, dtype=native, order="C"))
         tensor = tensor.detach().resolve_conj().cpu().contiguous()
         if name is None:
-            content = hashlib.sha256(tensor.flatten().view(torch.uint8).numpy())
+            content = hashlib.sha256()
+            if tensor.numel():  # nothing cannot be seen as bytes
+                content.update(tensor.flatten().view(torch.uint8).numpy())
             key = (tensor.dtype, tuple(tensor.shape), content.digest())
             name = self._names.setdefault(key, f"array.{len(self._names)}")
         # A clone: safetensors refuses tensors that share memory.

@@ -399,6 +399,8 @@ def _of_numbers(value):
 
 
 def _bytes_of(part):
+    if 0 in part.shape:  # nothing cannot be seen as bytes
+        return np.empty(0, np.uint8)
     if isinstance(part, torch.Tensor):
         part = part.detach().resolve_conj().resolve_neg().cpu().contiguous()
         return part.flatten().view(torch.uint8).numpy()

@@ -13,10 +13,13 @@ def import_odl():
     ODL 1.0 takes about half a second to import, sets the environment variable
     ``SCIPY_ARRAY_API`` to ``"1"``, which processes that are started later would
     inherit, and changes NumPy's print options. None of this should happen to a user
-    who only imported a package that builds on it. SciPy has read the variable when
-    it was imported itself, which scikit-learn did before, so that ODL computes the
-    same without it. Where the user imported ODL first, its settings are the user's.
+    who only imported a package that builds on it. SciPy reads the variable once, when
+    it is imported itself: that has happened before, so that SciPy stays as it was,
+    and ODL computes the same. Where the user imported ODL first, what it has set is
+    theirs.
     """
+    import scipy.special  # noqa: F401  reads the variable
+
     options, variable = np.get_printoptions(), os.environ.get(_VARIABLE)
     try:
         import odl

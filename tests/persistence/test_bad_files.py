@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from sklearn_ei import ModelFileError, load, save
+from sklearn_ei.persistence import _model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 if not BENCHMARKS.exists():
     pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
 sys.path.insert(0, str(BENCHMARKS))
+import _forged  # noqa: E402
 import _model_files  # noqa: E402
 
 
@@ -107,3 +109,28 @@ def test_no_file_no_regular_file(tmp_path, monkeypatch):
     for _, path in files:
         with pytest.raises(ModelFileError, match="expected a regular file"):
             load(path)
+
+
+# Some of these are refused by what load calls in _values.
+needs_values = pytest.mark.skipif(
+    not hasattr(_model, "restored_network"), reason="load does not look at values"
+)
+
+
+@needs_values
+def test_forged_models_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # names of sockets have to be short
+    sources = _forged.honest_models(tmp_path)
+    for source in sources.values():
+        load(source, _forged.CUSTOM)
+    n_files = 0
+    for number, (_, name, write) in enumerate(_forged.models(sources)):
+        path = tmp_path / f"{number}.forged"
+        write(path)
+        n_files += 1
+        if name.startswith(_forged.DESCRIBED):
+            continue  # robust_forged.py measures their memory
+        print(name)  # shown if it is not refused
+        with pytest.raises((ModelFileError, OSError), match=rf"^.*{path.name}.*$"):
+            load(path, _forged.CUSTOM)
+    assert n_files > 60
