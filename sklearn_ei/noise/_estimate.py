@@ -123,7 +123,7 @@ def _blur(measurements, evidence):
     if not sure:
         return None
     axis = max(sure, key=sure.get)
-    return axis, blur_width(measurements, axis, sure[axis], STEPS[0])
+    return axis, blur_width(measurements, axis, STEPS[0])
 
 
 def estimate_levels(operator, y, *, sigma, gain):
@@ -181,38 +181,35 @@ def fit_levels(evidence, *, sigma, gain):
     Returns
     -------
     levels : dict
-        ``{"sigma": float, "gain": float}``. One parameter is a mean over groups of
-        √(variance/its share), both solve a non-negative least-squares problem of
-        relative errors.
+        ``{"sigma": float, "gain": float}``. Where nothing is known of the other, one
+        parameter is the mean over groups of std divided by that of √(its share);
+        else a non-negative least-squares problem of relative errors is solved.
     """
     known = {"sigma": sigma, "gain": gain}
     levels = {name: 0.0 if v == "auto" else float(v) for name, v in known.items()}
     asked = [name for name, value in known.items() if value == "auto"]
     signal = np.maximum(evidence.signal, 0)
     columns = {"sigma": np.ones_like(signal), "gain": signal}
-    variance = evidence.std**2
-    variance = variance - levels["sigma"] ** 2 - levels["gain"] * signal
     weights = evidence.count / evidence.count.sum()
-    if len(asked) == 2:
-        solution = _least_squares(
-            np.stack([columns[name] for name in asked], 1), variance, weights
-        )
-    else:
+    if len(asked) == 1 and not any(levels.values()):
         share = float(weights @ np.sqrt(columns[asked[0]]))
-        root = float(weights @ np.sqrt(np.maximum(variance, 0))) / max(share, 1e-30)
-        solution = [root**2]
+        solution = [(evidence.level / max(share, 1e-30)) ** 2]
+    else:
+        rest = levels["sigma"] ** 2 + levels["gain"] * signal
+        matrix = np.stack([columns[name] for name in asked], axis=1)
+        solution = _least_squares(matrix, evidence.std**2, rest, weights)
     for name, value in zip(asked, solution, strict=True):
         levels[name] = float(np.sqrt(value)) if name == "sigma" else float(value)
     return levels
 
 
-def _least_squares(columns, variance, weights):
-    """Solve for levels ≥ 0; the error of a variance is relative to its size."""
+def _least_squares(columns, variance, rest, weights):
+    """Solve variance = rest + columns · x for x ≥ 0, with errors of its size."""
     size = np.maximum(variance, 1e-3 * variance.max())
     for _ in range(5):
-        scaled = columns * (np.sqrt(weights) / size)[:, np.newaxis]
+        scale = np.sqrt(weights) / size
+        scaled = columns * scale[:, np.newaxis]
         norms = np.maximum(np.linalg.norm(scaled, axis=0), 1e-30)
-        target = variance * np.sqrt(weights) / size
-        solution = nnls(scaled / norms, target)[0] / norms
-        size = np.maximum(columns @ solution, 1e-3 * variance.max())
+        solution = nnls(scaled / norms, (variance - rest) * scale)[0] / norms
+        size = np.maximum(columns @ solution + rest, 1e-3 * variance.max())
     return solution

@@ -133,7 +133,7 @@ def fits(r, orders):
 
 
 # ------------------------------------------------------- correlation of neighbours
-def neighbour_correlation(r, axis):
+def neighbour_correlation(r, axis, order=4):
     """Return the correlation of neighbours along an axis, one for each sample.
 
     Parameters
@@ -142,25 +142,25 @@ def neighbour_correlation(r, axis):
         Filtered measurements.
     axis : int
         Of ``r``.
+    order : {2, 4}, default=4
+        Of the differences along the axis that are taken before, with first ones
+        along the others: what a wrong model leaves is smoother than noise.
 
     Returns
     -------
     correlation : torch.Tensor of shape (batch,)
         sin(π/2 · mean sign(r_i r_{i+1})), the quadrant correlation: exact for
-        normal r, and blind to a few large values. Fourth differences along the
-        axis and first ones along the others are taken before, as what a wrong
-        model leaves is smoother than noise.
+        normal r, and blind to a few large values.
     """
-    orders = _orders_about(r, axis)
-    r = difference(r, orders)
+    r = difference(r, _orders_about(r, axis, order))
     n = r.shape[axis]
     products = torch.sign(r.narrow(axis, 0, n - 1) * r.narrow(axis, 1, n - 1))
     counted = products.ne(0).flatten(1).sum(dim=1).clamp_min(1)
     return torch.sin(products.flatten(1).sum(dim=1) / counted * (np.pi / 2))
 
 
-def _orders_about(r, axis):
-    return {other: 4 if other == axis else 1 for other in range(2, r.ndim)}
+def _orders_about(r, axis, order=4):
+    return {other: order if other == axis else 1 for other in range(2, r.ndim)}
 
 
 def excess_correlations(r, p):
@@ -179,26 +179,22 @@ def excess_correlations(r, p):
     excess = {}
     for axis in range(2, r.ndim):
         if fits(r, _orders_about(r, axis)):
-            own, expected = (
-                neighbour_correlation(r, axis),
-                neighbour_correlation(p, axis),
-            )
+            own = neighbour_correlation(r, axis)
+            expected = neighbour_correlation(p, axis)
             error = float(expected.std()) * (1 / len(r) + 1 / len(p)) ** 0.5
             excess[axis] = float(own.mean() - expected.mean()), error
     return excess
 
 
-def blur_width(measurements, axis, excess, n_steps):
+def blur_width(measurements, axis, n_steps):
     """Return the width of the blur along an axis that explains the correlation.
 
     Parameters
     ----------
     measurements : Measurements
-        What is looked at.
+        What is looked at, and does correlate.
     axis : int
         Of the measurements.
-    excess : float
-        From :func:`excess_correlations`, after ``n_steps`` steps.
     n_steps : int
         k of :meth:`Measurements.residuals`.
 
@@ -206,10 +202,14 @@ def blur_width(measurements, axis, excess, n_steps):
     -------
     width : float
         Standard deviation of a Gaussian in entries, from 0.4 to 2.
+
+    Notes
+    -----
+    Of second differences: fourth ones leave too little of a wide blur.
     """
-    probes = [measurements.probes()]
-    probes += [measurements.probes((axis, width)) for width in _WIDTHS]
-    for _, filtered in measurements.residuals(probes, (n_steps,)):
-        found = [float(neighbour_correlation(p, axis).mean()) for p in filtered]
-    found = np.maximum.accumulate(np.array(found[1:]) - found[0])
-    return float(np.interp(excess, found, _WIDTHS))
+    probes = [measurements.probes((axis, width)) for width in _WIDTHS]
+    for _, filtered in measurements.residuals([measurements.y, *probes], (n_steps,)):
+        own, *found = (
+            float(neighbour_correlation(r, axis, 2).mean()) for r in filtered
+        )
+    return float(np.interp(own, np.maximum.accumulate(found), _WIDTHS))

@@ -89,13 +89,14 @@ def estimate_noise(operator, y):
     of a volume). So several estimates compete: without and with second and fourth
     differences along each axis (a fixed pattern of the bins is gone in differences
     along views); of single samples and of differences between samples that follow
-    each other; by the mean square, and by the lower quartile of |F y|_i over its
+    each other; by the mean square, and by a low quantile (0.35) of |F y|_i over its
     expectation, which large errors in half of the entries hardly change. Where A
     fits too badly, high-pass filters of y itself are better than F, and are among
-    them. Entries are put into groups of similar signal; in each, the most
-    precise estimate is taken that no other one is below by more than two of its
-    statistical errors. σ is the mean of the groups' standard deviations. k doubles
-    from 16 to 128 until the level stays within 1 %.
+    them. Entries are put into groups of similar signal. The filter with the lowest
+    level gives the standard deviation of every group by the mean square; where
+    another estimate of a group is clearly lower (by a quarter, and by more than two
+    of its statistical errors), that one counts. σ is the mean of the groups' standard
+    deviations. k doubles from 16 to 128 until the level stays within 1 %.
 
     *Noise-free* is what lies below 3·10⁻⁴ of the root mean square of the
     measurements, or below 1.5·10⁻³ if it still falls by 5 % or more as k doubles,
@@ -133,8 +134,8 @@ def estimate_noise(operator, y):
     except UnknownNoiseError:
         return NoiseEstimate(
             None,
-            f"{type(operator).__name__} could have produced any measurement, or almost: "
-            "noise cannot be told from images, and none is assumed.",
+            f"{type(operator).__name__} could have produced any measurement, or "
+            "almost: noise cannot be told from images, and none is assumed.",
         )
     noise = _choose(findings)
     evidence = findings.evidence
@@ -196,9 +197,9 @@ def _statement(findings, noise, error):
     if findings.blur is not None:
         parts[0] = (
             f"{what} was found in {looked_at}. It is not independent: neighbours along "
-            f"axis {findings.blur[0]} correlate by {findings.correlation:.2f}, as behind "
-            "a blurred detector, and the risk estimates of SURE, UNSURE and R2R are "
-            "wrong."
+            f"axis {findings.blur[0]} correlate by {findings.correlation:.2f}, as "
+            "behind a blurred detector, and the risk estimates of SURE, UNSURE and R2R "
+            "are wrong."
         )
     if evidence.unexplained > _WRONG * level:
         parts.append(

@@ -101,7 +101,7 @@ def test_a_wrong_model_is_hardly_taken_for_noise(ct, case, n_samples):
 
 
 def test_a_clipped_object_is_hardly_taken_for_noise(ct):
-    operator, y = ct
+    _, y = ct
     clipping = ParallelBeamCT(N_VIEWS, (40, 40), n_bins=y.shape[-1])
     sigma = 0.01 * float(y.max())
     found = estimate_noise(clipping, y + white(y, sigma))
@@ -110,7 +110,7 @@ def test_a_clipped_object_is_hardly_taken_for_noise(ct):
     assert "a clipped object" in found.statement
 
 
-def test_volumes_rows_tell_noise_where_the_model_is_far_off():
+def test_rows_of_a_volume_tell_noise_where_the_model_is_far_off():
     # Rows that hardly differ, of a fan beam taken as parallel.
     rows = images(1) * torch.linspace(0.97, 1.03, 8).reshape(-1, 1, 1, 1)
     fan = FanBeamCT(N_VIEWS, SHAPE, source_distance=150, n_bins=91)
@@ -147,7 +147,6 @@ def test_a_blurred_detector_is_recognised(ct, width):
 def test_noise_free_measurements_are_found_so(ct, n_samples, scale):
     operator, y = ct
     found = estimate_noise(operator, scale * y[:n_samples])
-    assert found.noise == found.noise  # a model, not None
     assert found.noise.sigma == 0
     assert found.level == 0
     assert found.statement.startswith("No noise was found")
@@ -190,9 +189,9 @@ def test_readings_where_nothing_is_measured_change_nothing():
     junk = noisy + white(y, float(y.max()), seed=5) * ~measured
     clean, dirty = (estimate_noise(operator, t) for t in (noisy, junk))
     assert not torch.equal(noisy, junk)
-    assert dirty == clean
+    assert str(dirty) == str(clean)
     infinite = torch.where(measured, noisy, torch.nan)
-    assert estimate_noise(operator, infinite) == clean
+    assert str(estimate_noise(operator, infinite)) == str(clean)
 
 
 def test_lazy_measurements_are_read_as_others(ct, tmp_path):
@@ -201,9 +200,8 @@ def test_lazy_measurements_are_read_as_others(ct, tmp_path):
     file = tmp_path / "Y.npy"
     np.save(file, noisy[:, 0].numpy())
     stack = LazyStack(np.load(file, mmap_mode="r"), "Y")
-    assert estimate_noise(operator, LazyTensor(stack, False)) == estimate_noise(
-        operator, noisy
-    )
+    lazy = estimate_noise(operator, LazyTensor(stack, False))
+    assert str(lazy) == str(estimate_noise(operator, noisy))
 
 
 def test_copies_of_a_measurement_are_no_evidence_of_silence(ct):
@@ -211,7 +209,7 @@ def test_copies_of_a_measurement_are_no_evidence_of_silence(ct):
     sigma = 0.01 * float(y.max())
     noisy = (y + white(y, sigma))[:1]
     found = estimate_noise(operator, noisy.expand(4, -1, -1, -1))
-    assert found == estimate_noise(operator, noisy)
+    assert str(found) == str(estimate_noise(operator, noisy))
     assert found.noise.sigma == pytest.approx(sigma, rel=0.15)
 
 
