@@ -14,6 +14,7 @@ from ._mri import MRI
 from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
+from ._symmetries import Symmetry
 
 __all__ = [
     "MRI",
@@ -29,6 +30,7 @@ __all__ = [
     "MatrixOperator",
     "ODLOperator",
     "ParallelBeamCT",
+    "Symmetry",
     "dot_test",
     "gaussian_kernel",
 ]

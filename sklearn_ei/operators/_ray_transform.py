@@ -15,43 +15,16 @@ from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
 from ._filters import FILTERS, fbp_filter
-from ._joseph import JosephProjector, joseph_matrix, n_corners
+from ._joseph import JosephProjector, n_corners
 from ._rays import Rays
-from ._sparse import apply_sparse, torch_csr
+from ._stored import StoredProjector
+from ._symmetries import quarter, symmetries_of
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
 
 # Clones and copies of one geometry share one projector.
 _PROJECTORS: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-
-
-class _MatrixPair:
-    """A and Aᵀ as sparse matrices, on one device and in one dtype."""
-
-    def __init__(self, A, At):
-        self.A, self.At = A, At
-
-    def forward(self, x):
-        return apply_sparse(x, self.A, self.At)
-
-    def adjoint(self, y):
-        return apply_sparse(y, self.At, self.A)
-
-    def mean_squared_row_norm(self):
-        return float(self.A.values().double().square().sum() / self.A.shape[0])
-
-
-class _StoredProjector:
-    """The matrix pair of some rays, handed out on any device and dtype."""
-
-    def __init__(self, rays, shape, spacing):
-        matrix, transpose = joseph_matrix(rays, shape, spacing)
-        self._matrices = Constants(A=torch_csr(matrix), At=torch_csr(transpose))
-
-    def like(self, x):
-        constants = self._matrices.like(x)
-        return SimpleNamespace(projector=_MatrixPair(constants.A, constants.At))
 
 
 class _WalkingProjector:
@@ -78,22 +51,32 @@ def shared_projector(rays, shape, spacing, memory_budget):
         Of the grid.
     memory_budget : float
         In bytes. A projector whose pair of matrices could be larger, at 16
-        bytes for each of at most n_rays · n · 2^(d−1) nonzeros, stores none.
+        bytes for each of at most n_kept · n · 2^(d−1) nonzeros, stores none.
+        All rays are kept unless the scan is symmetric (2-D): then half or a
+        quarter of them.
 
     Returns
     -------
     projector : object with ``like(tensor)``
         Which returns a namespace with the ``projector`` for that tensor.
     """
+    key = rays.digest(tuple(shape), tuple(map(float, spacing)))
     size = _BYTES_PER_NONZERO * len(rays) * n_corners(shape)
+    if len(shape) == 2 and size / 4 <= memory_budget:
+        symmetries = quarter(symmetries_of(rays, shape, spacing))
+        size = size / (1 + len(symmetries))
+    else:
+        symmetries = []
     indexable = math.prod(shape) <= np.iinfo(np.int32).max
-    kind = (
-        _StoredProjector if size <= memory_budget and indexable else _WalkingProjector
-    )
-    key = rays.digest(kind.__name__, tuple(shape), tuple(map(float, spacing)))
-    projector = _PROJECTORS.get(key)
+    is_stored = size <= memory_budget and indexable
+    projector = _PROJECTORS.get((key, is_stored))
     if projector is None:
-        _PROJECTORS[key] = projector = kind(rays, tuple(shape), tuple(spacing))
+        grid = tuple(shape), tuple(spacing)
+        if is_stored:
+            projector = StoredProjector(rays, *grid, symmetries)
+        else:
+            projector = _WalkingProjector(rays, *grid)
+        _PROJECTORS[key, is_stored] = projector
     return projector
 
 
@@ -341,15 +324,11 @@ class RayTransformOperator(ForwardOperator):
 
     def _build(self, image_shape, measurement_shape):
         geometry, angles = self.geometry(), self._angles_rad
-        # Rows run downwards: in the order (row, column) the coordinates of a
-        # pixel are (−y, x), which keeps the columns in NumPy's C order.
         grid = image_shape, (self._pixel,) * 2
         budget = check_memory("memory_budget", self.memory_budget)
 
         def projector_of_bins(bins):
-            rays = Rays.of_geometry(geometry, angles, bins)
-            rays = rays.moved([[0, -1], [1, 0]], [0, 0])
-            return shared_projector(rays, *grid, budget)
+            return shared_projector(self._rays(bins), *grid, budget)
 
         rows, columns = pixel_positions(*grid)
         pixels = np.stack([columns, -rows])
@@ -361,6 +340,30 @@ class RayTransformOperator(ForwardOperator):
             filter=self.filter,
             projector_of_bins=projector_of_bins,
         )
+
+    def _rays(self, bins=None):
+        """Return the rays in the axes of the image, which run (down, right)."""
+        rays = Rays.of_geometry(self.geometry(), self._angles_rad, bins)
+        # Rows run downwards: in the order (row, column) the coordinates of a
+        # pixel are (−y, x), which keeps the columns in NumPy's C order.
+        return rays.moved([[0, -1], [1, 0]], [0, 0])
+
+    def symmetries(self):
+        """Return the motions of an image that only permute its measurements.
+
+        Returns
+        -------
+        symmetries : list of Symmetry
+            Up to seven mirrorings and quarter turns T of the image with
+            A T x = P A x for a permutation P, to rounding; with the identity they
+            are a group. Views spread evenly over a half or a full turn have
+            three, or seven if neither the detector is aside nor a ray on a
+            diagonal; uneven ones with a centred detector have the half turn.
+            Empty where there are none.
+        """
+        fixed = self._fixed
+        spacing = (fixed._pixel,) * 2
+        return symmetries_of(fixed._rays(), fixed.image_shape, spacing)
 
     _forward = project
     _adjoint = backproject
