@@ -45,17 +45,12 @@ def build_once(size, n_views):
     operator = ParallelBeamCT(n_views, (size, size))
     projector = operator._constants.like(torch.empty(0)).projector
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    n_bytes = sum(
-        tensor.element_size() * tensor.numel()
-        for matrix in (projector.A, projector.At)
-        for tensor in (matrix.values(), matrix.col_indices(), matrix.crow_indices())
-    )
     figures = {
         "wall_s": wall,
         "cpu_s": cpu,
         "peak_rss_gb": peak_rss() / 1e9,
         "peak_above_imports_gb": (peak_rss() - baseline) / 1e9,
-        "matrix_pair_gb": n_bytes / 1e9,
+        "matrix_pair_gb": projector.n_bytes() / 1e9,
         "n_nonzeros": projector.A.values().numel(),
     }
     print(json.dumps(figures))

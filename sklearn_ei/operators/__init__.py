@@ -17,6 +17,7 @@ from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
 from ._restricted import RestrictedOperator
+from ._symmetries import Symmetry
 
 __all__ = [
     "MRI",
@@ -34,6 +35,7 @@ __all__ = [
     "ODLOperator",
     "ParallelBeamCT",
     "RestrictedOperator",
+    "Symmetry",
     "as_odl_operator",
     "dot_test",
     "gaussian_kernel",

@@ -12,7 +12,7 @@ from ..utils.params import check_memory, check_option
 from ._base import ForwardOperator
 from ._filters import FILTERS
 from ._iterative import chebyshev_pinv
-from ._odl_backend import JosephRayTransformImpl, grid_of, projector_of
+from ._odl_backend import JosephRayTransformImpl, grid_of, projector_of, rays_of
 from ._odl_space import NumpySide
 from ._ray_transform import (
     backproject,
@@ -23,6 +23,7 @@ from ._ray_transform import (
     stored_matrix,
 )
 from ._rays import picklable_geometry
+from ._symmetries import symmetries_of
 
 _LARGEST_ERROR = 1e-3  # of the dot test: beyond it, gradients are wrong
 
@@ -220,6 +221,21 @@ class ODLOperator(ForwardOperator):
             curvature is None
             or np.isclose(curvature, geometry.src_radius + geometry.det_radius)
         )
+
+    def symmetries(self):
+        """Return the motions of an image that only permute its measurements.
+
+        Returns
+        -------
+        symmetries : list of Symmetry
+            Of a 2-D ray transform, as those of
+            :class:`~sklearn_ei.operators.ParallelBeamCT`; empty for others.
+        """
+        if not self._is_ray_transform or len(self.image_shape) != 2:
+            return []
+        rays = rays_of(self.op.domain, self.op.geometry)
+        shape, spacing, _ = grid_of(self.op.domain)
+        return symmetries_of(rays, shape, spacing)
 
     def _forward(self, x, constants):
         if hasattr(constants, "projector"):

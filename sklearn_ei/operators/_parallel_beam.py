@@ -51,9 +51,10 @@ class ParallelBeamCT(RayTransformOperator):
         Steps x += w·FBP(y − A x) that follow the filtered back-projection.
     memory_budget : int or str, default="4 GB"
         Largest size of the sparse matrices of A and Aᵀ together, in bytes or
-        with a unit, estimated as 16 bytes · n_rays · 2 max(H, W). Beyond it the
-        rays are followed anew at each call, which needs next to no memory and
-        takes ten times longer or more.
+        with a unit, estimated as 16 bytes · n_rays · 2 max(H, W), and half or a
+        quarter of that where the scan has :meth:`symmetries`. Beyond it the rays
+        are followed anew at each call, which needs next to no memory and takes
+        ten times longer or more.
 
     Attributes
     ----------
@@ -82,6 +83,10 @@ class ParallelBeamCT(RayTransformOperator):
     Row 0 of an image is its top: angles and orientation are those of
     ``skimage.transform.radon``. In ODL's axes (x, y upward) the image is
     ``np.rot90(image, -1)``.
+
+    Views spread evenly over a half or a full turn are mirrored copies of each
+    other: a quarter of A is stored, and applied to four copies of the images at
+    once, which takes a quarter of the memory and less than half of the time.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from functools import partial
 from numbers import Integral
 from types import SimpleNamespace
 
@@ -16,40 +17,13 @@ from ..utils.params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
 from ._checks import refuse_other_than_number
 from ._filters import FILTERS, fbp_filter
-from ._joseph import JosephProjector, joseph_matrix, n_corners
+from ._joseph import JosephProjector, n_corners
 from ._rays import Rays
-from ._sparse import apply_sparse, scipy_csr, torch_csr
+from ._stored import StoredProjector
+from ._symmetries import quarter, symmetries_of
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
-
-
-class _MatrixPair:
-    """A and Aᵀ as sparse matrices, on one device and in one dtype."""
-
-    def __init__(self, A, At):
-        self.A, self.At = A, At
-
-    def forward(self, x):
-        return apply_sparse(x, self.A, self.At)
-
-    def adjoint(self, y):
-        return apply_sparse(y, self.At, self.A)
-
-    def mean_squared_row_norm(self):
-        return float(self.A.values().double().square().sum() / self.A.shape[0])
-
-
-class _StoredProjector:
-    """The matrix pair of some rays, handed out on any device and dtype."""
-
-    def __init__(self, rays, shape, spacing):
-        matrix, transpose = joseph_matrix(rays, shape, spacing)
-        self._matrices = Constants(A=torch_csr(matrix), At=torch_csr(transpose))
-
-    def like(self, x):
-        constants = self._matrices.like(x)
-        return SimpleNamespace(projector=_MatrixPair(constants.A, constants.At))
 
 
 class _WalkingProjector:
@@ -76,7 +50,9 @@ def shared_projector(rays, shape, spacing, memory_budget):
         Of the grid.
     memory_budget : float
         In bytes. A projector whose pair of matrices could be larger, at 16
-        bytes for each of at most n_rays · n · 2^(d−1) nonzeros, stores none.
+        bytes for each of at most n_kept · n · 2^(d−1) nonzeros, stores none.
+        All rays are kept unless the scan is symmetric (2-D): then half or a
+        quarter of them.
 
     Returns
     -------
@@ -84,17 +60,22 @@ def shared_projector(rays, shape, spacing, memory_budget):
         Which returns a namespace with the ``projector`` for that tensor.
     """
     size = _BYTES_PER_NONZERO * len(rays) * n_corners(shape)
+    if len(shape) == 2 and size / 4 <= memory_budget:
+        symmetries = quarter(symmetries_of(rays, shape, spacing))
+        size = size / (1 + len(symmetries))
+    else:
+        symmetries = []
     indexable = math.prod(shape) <= np.iinfo(np.int32).max
-    kind = (
-        _StoredProjector if size <= memory_budget and indexable else _WalkingProjector
-    )
-    key = rays.digest(kind.__name__, tuple(shape), tuple(map(float, spacing)))
+    is_stored = size <= memory_budget and indexable
+    kind = partial(StoredProjector, symmetries=symmetries)
+    kind = kind if is_stored else _WalkingProjector
+    key = rays.digest(str(is_stored), tuple(shape), tuple(map(float, spacing)))
     return shared(key, lambda: kind(rays, tuple(shape), tuple(spacing)))
 
 
 def stored_matrix(projector):
-    """Return the CSR array that a projector stores, or None."""
-    return scipy_csr(projector.A) if hasattr(projector, "A") else None
+    """Return the CSR array of A that a projector stores, or None."""
+    return projector.scipy_csr() if hasattr(projector, "A") else None
 
 
 def view_partition(angles):
@@ -344,15 +325,11 @@ class RayTransformOperator(ForwardOperator):
 
     def _build(self, image_shape, measurement_shape):
         geometry, angles = self.geometry(), self._angles_rad
-        # Rows run downwards: in the order (row, column) the coordinates of a
-        # pixel are (−y, x), which keeps the columns in NumPy's C order.
         grid = image_shape, (self._pixel,) * 2
         budget = check_memory("memory_budget", self.memory_budget)
 
         def projector_of_bins(bins):
-            rays = Rays.of_geometry(geometry, angles, bins)
-            rays = rays.moved([[0, -1], [1, 0]], [0, 0])
-            return shared_projector(rays, *grid, budget)
+            return shared_projector(self._rays(bins), *grid, budget)
 
         rows, columns = pixel_positions(*grid)
         pixels = np.stack([columns, -rows])
@@ -364,6 +341,30 @@ class RayTransformOperator(ForwardOperator):
             filter=self.filter,
             projector_of_bins=projector_of_bins,
         )
+
+    def _rays(self, bins=None):
+        """Return the rays in the axes of the image, which run (down, right)."""
+        rays = Rays.of_geometry(self.geometry(), self._angles_rad, bins)
+        # Rows run downwards: in the order (row, column) the coordinates of a
+        # pixel are (−y, x), which keeps the columns in NumPy's C order.
+        return rays.moved([[0, -1], [1, 0]], [0, 0])
+
+    def symmetries(self):
+        """Return the motions of an image that only permute its measurements.
+
+        Returns
+        -------
+        symmetries : list of Symmetry
+            Up to seven mirrorings and quarter turns T of the image with
+            A T x = P A x for a permutation P, to rounding; with the identity they
+            are a group. Views spread evenly over a half or a full turn have
+            three, or seven if neither the detector is aside nor a ray on a
+            diagonal; uneven ones with a centred detector have the half turn.
+            Empty where there are none.
+        """
+        fixed = self._fixed
+        spacing = (fixed._pixel,) * 2
+        return symmetries_of(fixed._rays(), fixed.image_shape, spacing)
 
     _forward = project
     _adjoint = backproject

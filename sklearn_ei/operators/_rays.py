@@ -114,7 +114,10 @@ class Rays:
 
     def between(self, start, stop):
         """Return a point on, and the unit direction of, each ray of a range."""
-        ray = torch.arange(start, stop, device=self.device)
+        return self.at(torch.arange(start, stop, device=self.device))
+
+    def at(self, ray):
+        """Return a point on, and the unit direction of, rays of given numbers."""
         view = torch.div(ray, len(self.surface), rounding_mode="floor")
         offset = self.surface[ray - view * len(self.surface)]
         rotated = torch.einsum("rij,rj->ri", self.rotations[view], offset)

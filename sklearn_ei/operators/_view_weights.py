@@ -144,7 +144,7 @@ def redundancy_weights(angles, scan, fan_angles, bins, radius):
 
         w(β, γ) = c(β, γ) / (c(β, γ) + c(β + π − 2γ, −γ)),
 
-    and both add up to one (F. Noo et al., "Image reconstruction from fan-beam
+    and both add up to one ("Image reconstruction from fan-beam
     projections on less than a short scan", Phys. Med. Biol., 2002). c is 0 for
     what is not measured, 1 elsewhere, and rises between as sin² of the distance
     to the ends of the scan and to the edge of a displaced detector. For a short
