@@ -21,7 +21,8 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import ParallelBeamCT
 
 NAME = "time_to_gain"
-SMOKE = ["{ct16}", "--threads", "1", "--settings", '{"max_epochs": 1}', "--name", "one epoch"]
+SMOKE = ["{ct16}", "--threads", "1", "--name", "one epoch"]
+SMOKE += ["--settings", '{"max_epochs": 1}']
 GAIN = 6.7
 
 
