@@ -3,8 +3,8 @@
 python benchmarks/robust_training.py --signals 200 --seeds 20
 
 leaks       tensors alive after three fits that are alive no more after one.
-interrupts  real SIGINTs, one or two in a row, at random moments of fits with and without
-            early stopping: none may end a fit short and silent, and each checkpoint has
+interrupts  real SIGINTs, one or two in a row, at random moments of fits, with and
+            without early stopping: none may end a fit short and silent, and each checkpoint has
             to be resumed to the bits of a fit that nothing disturbed.
 blank       fits whose samples are blank for 25 to 90 %, the first ones above all: none
             of them diverges; with lr=1e3 all others do, within an epoch.
@@ -38,9 +38,21 @@ from sklearn_ei.operators import CompressedSensing, Inpainting
 from sklearn_ei.utils.tensor_file import read_file
 
 SMOKE = ["--signals", "4", "--seeds", "1"]
+SMOKE_SLOW = True
 
 torch.set_num_threads(1)
 NETWORK = Unrolled(UNet(width=4, depth=2))
+KINDS = (
+    "trials",
+    "ended by a warning",
+    "ended by KeyboardInterrupt",
+    "came too late",
+    "silent",
+    "broken epochs",
+    "wrongly complete",
+    "resumed with other bits",
+    "no answer",
+)
 SHARE_BLANK = (0.25, 0.5, 0.75, 0.9)
 
 
@@ -144,20 +156,7 @@ def run_child(path, early_stopping, delays=()):
 
 def interrupts(n_signals):
     rng = random.Random(0)
-    count = {
-        name: 0
-        for name in (
-            "trials",
-            "ended by a warning",
-            "ended by KeyboardInterrupt",
-            "came too late",
-            "silent",
-            "broken epochs",
-            "wrongly complete",
-            "resumed with other bits",
-            "no answer",
-        )
-    }
+    count = dict.fromkeys(KINDS, 0)
     for early_stopping in (False, True):
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()

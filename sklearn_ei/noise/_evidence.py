@@ -44,7 +44,7 @@ class Evidence(NamedTuple):
 
     std: np.ndarray
     signal: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]
     unexplained: float
     change: float
     correlations: dict
