@@ -4,12 +4,12 @@ import os
 
 import numpy as np
 
-from ..utils.stack import in_order
+from ..utils.stack import OnDemand
 from ._files import readable, require
 from ._hdf5_file import frames_of
 
 
-class Hdf5Stack:
+class Hdf5Stack(OnDemand):
     """Samples of a data set in an HDF5 file, read when they are indexed.
 
     Indexing is that of arrays and returns arrays: samples in any order, as
@@ -48,52 +48,11 @@ class Hdf5Stack:
         self.dtype, self.chunks = data.dtype, data.chunks
         self._source = (data.shape, data.dtype)
 
-    @property
-    def ndim(self):
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self):
-        """Number of elements."""
-        return int(np.prod(self.shape))
-
-    def __len__(self):
-        return self.shape[0]
-
     def __repr__(self):
         return (
             f"<{type(self).__name__} {self.name!r} of {self.path!r}, shape "
             f"{self.shape}, {self.dtype}>"
         )
-
-    def __array__(self, dtype=None, copy=None):
-        if copy is False:
-            raise ValueError("Got copy=False, but values have to be read.")
-        return np.asarray(self[:], dtype=dtype)
-
-    def __getitem__(self, key):
-        if isinstance(key, tuple):
-            if not key or key[0] is Ellipsis:
-                return self[:][key]
-            rows = self[key[0]]
-            rest = key[1:]
-            return (
-                rows[rest]
-                if np.ndim(key[0]) == 0 and not isinstance(key[0], slice)
-                else rows[(slice(None), *rest)]
-            )
-        numbers = np.arange(len(self))[key]
-        if numbers.ndim == 0:
-            return self._read(slice(int(numbers), int(numbers) + 1))[0]
-        if not len(numbers):
-            return np.empty((0, *self.shape[1:]), self.dtype)
-        ordered, inverse = in_order(numbers)
-        values = self._read(ordered)
-        is_run = isinstance(ordered, slice) and np.array_equal(
-            inverse, np.arange(len(values))
-        )
-        return values if is_run else values[inverse]
 
     def __getstate__(self):
         return {**self.__dict__, "_file": None}
