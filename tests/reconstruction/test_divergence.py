@@ -1,0 +1,117 @@
+"""Blank samples are no divergence, and a divergence is not overlooked."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sklearn_ei import DivergenceError, EquivariantReconstructor
+from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.losses import EquivarianceTerm, MeasurementConsistency
+from sklearn_ei.networks import UNet, Unrolled
+from sklearn_ei.noise import GaussianNoise, PoissonNoise
+from sklearn_ei.operators import CompressedSensing, Inpainting, ParallelBeamCT
+
+N = 8
+SETTINGS = {"max_epochs": 2, "network": Unrolled(UNet(2, 2), n_stages=1)}
+
+
+def images(*shape):
+    """Return images that are zero but for a bright spot, as those of stars are."""
+    x = np.zeros((N, *shape), dtype=np.float32)
+    rng = np.random.default_rng(0)
+    for image in x:
+        spot = tuple(slice(k, k + 3) for k in rng.integers(0, np.array(shape) - 3))
+        image[spot] = rng.uniform(1, 5)
+    return x
+
+
+# An instrument, a group, images and what else is set.
+CASES = {
+    "inpainting": (Inpainting(0.3), Shifts(), images(8, 8), {}),
+    "compressed": (CompressedSensing(30, (8, 8)), Shifts(), images(8, 8), {}),
+    "signals": (Inpainting(0.4), Shifts(), images(20), {}),
+    "counts": (Inpainting(0.3), Shifts(), images(8, 8), {"noise": PoissonNoise(0.2)}),
+    "r2r": (
+        Inpainting(0.3),
+        Shifts(),
+        images(8, 8),
+        {"noise": PoissonNoise(0.2), "data_term": "r2r"},
+    ),
+    "noise": (Inpainting(0.3), Shifts(), images(8, 8), {"noise": GaussianNoise(0.1)}),
+    "unsure": (Inpainting(0.3), Shifts(), images(8, 8), {"data_term": "unsure"}),
+    "critic": (Inpainting(0.3), Shifts(), images(8, 8), {"beta": 0.1}),
+    "absolute": (
+        Inpainting(0.3),
+        Shifts(),
+        images(8, 8),
+        {
+            "data_term": MeasurementConsistency("l1"),
+            "equivariance_term": EquivarianceTerm(distance="l1"),
+        },
+    ),
+    "ct": (ParallelBeamCT(6, (8, 8)), Rotations(360), images(8, 8), {}),
+}
+
+
+def problem(name, share):
+    """Return an estimator and measurements of which a share is blank, the first."""
+    operator, group, x, parameters = CASES[name]
+    x = x.copy()
+    x[: round(share * N)] = 0
+    Y = operator.measure(x)
+    noise = parameters.get("noise")
+    if noise is not None:
+        Y = noise.add(Y, random_state=0)
+    estimator = EquivariantReconstructor(operator, group, **SETTINGS, **parameters)
+    return estimator, Y
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+@pytest.mark.parametrize("name", CASES)
+def test_blank_samples_are_no_divergence(name, share):
+    estimator, Y = problem(name, share)
+    for seed in range(3):
+        fitted = clone(estimator).set_params(random_state=seed).fit(Y)
+        assert np.isfinite(fitted.history_[:, "train_loss"]).all()
+        assert fitted.n_iter_ == 2
+
+
+def test_the_first_batch_may_be_blank_or_the_brightest():
+    estimator, Y = problem("inpainting", 0.5)
+    first = []
+    for seed in range(6):
+        fresh = clone(estimator).set_params(batch_size=1, random_state=seed)
+        first.append(fresh.fit(Y).history_[0, "batches", 0, "train_loss"])
+    assert min(first) == 0 < max(first)
+
+
+def test_nothing_but_blank_samples_can_be_trained_on():
+    estimator, Y = problem("inpainting", 1.0)
+    assert not Y.any()
+    fitted = estimator.set_params(random_state=0).fit(Y)
+    assert not fitted.predict(Y).any()
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 0.5])
+@pytest.mark.parametrize("name", CASES)
+def test_steps_that_are_far_too_large_are_noticed_within_an_epoch(name, share):
+    estimator, Y = problem(name, share)
+    for seed in range(3):
+        fresh = clone(estimator).set_params(
+            lr=1e3, lr_schedule="constant", random_state=seed
+        )
+        with pytest.raises(DivergenceError, match=r"diverged in epoch 1, step \d: "):
+            fresh.fit(Y)
+        assert not hasattr(fresh, "function_")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nor_are_they_overlooked_where_nearly_all_is_blank(name):
+    """As soon as a sample that is not has been seen, and another step follows."""
+    estimator, Y = problem(name, 0.9)
+    for seed in range(3):
+        fresh = clone(estimator).set_params(
+            lr=1e3, lr_schedule="constant", random_state=seed, max_epochs=8
+        )
+        with pytest.raises(DivergenceError, match="lr=1000"):
+            fresh.fit(Y)
