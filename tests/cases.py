@@ -144,7 +144,7 @@ class Snapshot(ForwardOperator):
         return shape, shape
 
     def _build(self, image_shape, measurement_shape):
-        masks = torch.as_tensor(self.masks)
+        masks = torch.as_tensor(self.masks, dtype=torch.float64)
         power = masks.square().sum(0)
         inverse = torch.where(power > 0, 1 / power, torch.zeros_like(power))
         return Constants(masks=masks, inverse=inverse)

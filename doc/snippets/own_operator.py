@@ -65,7 +65,7 @@ class Snapshot(ForwardOperator):
         return shape, shape
 
     def _build(self, image_shape, measurement_shape):
-        masks = torch.as_tensor(self.masks)
+        masks = torch.as_tensor(self.masks, dtype=torch.float64)
         return Constants(masks=masks, power=masks.square().sum(0))
 
     def _forward(self, x, constants):

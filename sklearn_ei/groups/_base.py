@@ -335,7 +335,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         torch.Tensor of the shape of ``x``
         """
         group = self._resolved(x)
-        return group._transform(x, group._checked(x, g))
+        return _of_shape(group._transform(x, group._checked(x, g)), x, group)
 
     def inverse_transform(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_g⁻¹ x.
@@ -355,7 +355,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         torch.Tensor of the shape of ``x``
         """
         group = self._resolved(x)
-        return group._inverse_transform(x, group._checked(x, g))
+        return _of_shape(group._inverse_transform(x, group._checked(x, g)), x, group)
 
     def adjoint(self, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Return T_gᵀ x, with the Euclidean transpose of :meth:`transform`.
@@ -375,4 +375,15 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         torch.Tensor of the shape of ``x``
         """
         group = self._resolved(x)
-        return group._adjoint(x, group._checked(x, g))
+        return _of_shape(group._adjoint(x, group._checked(x, g)), x, group)
+
+
+def _of_shape(result, x, group):
+    """Refuse an action that changes the shape of images."""
+    if result.shape != x.shape:
+        raise ValueError(
+            f"{type(group).__name__} made images of shape {tuple(result.shape)} of "
+            f"{tuple(x.shape)}, but expected the same shape: _check_params(image_shape) "
+            "should refuse images that the group cannot act on."
+        )
+    return result

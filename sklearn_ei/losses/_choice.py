@@ -17,6 +17,9 @@ _TERMS = {
     "r2r": R2R,
     "supervised": SupervisedError,
 }
+# Names that the history has for other things.
+_TAKEN = {"adversarial_error", "batches", "dur", "epoch", "equivariance_error", "lr"}
+_TAKEN |= {"train_batch_count", "train_batch_size", "train_loss", "valid_score"}
 #: What may be passed in place of a :class:`DataTerm`.
 DATA_TERM_NAMES = ("auto", *_TERMS)
 
@@ -52,6 +55,11 @@ def choose_data_term(data_term, noise):
             f"Got data_term={brief(data_term)}, but expected one of "
             f"{', '.join(map(repr, DATA_TERM_NAMES))}, or a DataTerm such as "
             "MeasurementConsistency('l1')."
+        )
+    if not isinstance(term.name, str) or term.name in _TAKEN:
+        raise ValueError(
+            f"Got a {type(term).__name__} with name={brief(term.name)}, but expected a "
+            "string under which nothing else is in the history."
         )
     term.check(noise)
     return term

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ..utils.params import brief
 from ..utils.random import RandomStream
 from ._adversarial import adversarial_error
 from ._equivariance import EquivarianceTerm
@@ -136,7 +137,7 @@ class EquivariantObjective(nn.Module):
         """
         if elements is None:
             elements = self.draw(len(y))
-        x1, loss = self.data_term(f, y, truth, start)
+        x1, loss = _checked(self.data_term(f, y, truth, start), self.data_term)
         terms, x2 = (loss,), None
         if elements is not None:
             x2 = self.equivariance_term.transform(self.group, x1, elements)
@@ -151,3 +152,14 @@ class EquivariantObjective(nn.Module):
             loss = loss + self.beta * adversarial
             terms += (adversarial,)
         return Evaluation(loss, terms, x1, x2)
+
+
+def _checked(result, term):
+    """Refuse what is no pair of images and a loss, from a term of the user's own."""
+    pair = isinstance(result, tuple) and len(result) == 2
+    if not pair or not isinstance(result[1], torch.Tensor) or result[1].ndim > 0:
+        raise TypeError(
+            f"Got {brief(result)} from {type(term).__name__}, but expected (x1, loss): "
+            "images f(y), and a scalar tensor with a gradient."
+        )
+    return result

@@ -17,6 +17,12 @@ from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
 from ._restricted import RestrictedOperator
+from ._search import (
+    ParameterEstimate,
+    estimate_detector_offset,
+    estimate_parameters,
+    unexplained_share,
+)
 from ._symmetries import Symmetry
 
 __all__ = [
@@ -34,9 +40,13 @@ __all__ = [
     "MatrixOperator",
     "ODLOperator",
     "ParallelBeamCT",
+    "ParameterEstimate",
     "RestrictedOperator",
     "Symmetry",
     "as_odl_operator",
     "dot_test",
+    "estimate_detector_offset",
+    "estimate_parameters",
     "gaussian_kernel",
+    "unexplained_share",
 ]

@@ -117,7 +117,6 @@ class Shapes(DerivedMixin, BaseEstimator):
 
     def resolve(
         self,
-        *,
         image_shape: tuple[int, ...] | None = None,
         measurement_shape: tuple[int, ...] | None = None,
     ) -> Self:

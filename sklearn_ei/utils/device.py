@@ -106,8 +106,15 @@ class Constants:
     shared : Constants, default=None
         Constants owned by several objects (big matrices), handed out as well.
     **tensors : torch.Tensor
-        The named constants. Sparse CSR tensors are allowed; complex ones have to be
-        stored as ``torch.view_as_real`` shows them.
+        The named constants. Floating-point ones follow the dtype of what they are
+        asked for; others, such as indices and masks, keep theirs. Sparse CSR tensors
+        are allowed.
+
+    Raises
+    ------
+    TypeError
+        If one is no tensor, or complex: those are stored as ``torch.view_as_real``
+        shows them, since their imaginary part would be lost.
 
     Examples
     --------
@@ -119,6 +126,18 @@ class Constants:
     """
 
     def __init__(self, shared=None, /, **tensors):
+        for name, tensor in tensors.items():
+            if not isinstance(tensor, torch.Tensor):
+                raise TypeError(
+                    f"Got the constant {name} of type {type(tensor).__name__}, but "
+                    "expected a torch.Tensor, such as torch.as_tensor(array)."
+                )
+            if tensor.is_complex():
+                raise TypeError(
+                    f"Got the constant {name} of dtype {tensor.dtype}, but expected a "
+                    f"real one: store torch.view_as_real({name}), and use "
+                    f"torch.view_as_complex(constants.{name}.contiguous())."
+                )
         self._shared = shared
         self._tensors = tensors
         self._variants = {}
@@ -135,7 +154,9 @@ class Constants:
     def _variant(self, x):
         shared = {} if self._shared is None else vars(self._shared.like(x))
         own = {
-            name: settled(tensor.to(device=x.device, dtype=x.dtype))
+            name: settled(
+                tensor.to(x.device, x.dtype if tensor.is_floating_point() else None)
+            )
             for name, tensor in self._tensors.items()
         }
         return SimpleNamespace(**shared, **own)

@@ -1,0 +1,102 @@
+"""Geometry found again from what was measured with it."""
+
+import numpy as np
+import pytest
+
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.operators import (
+    FanBeamCT,
+    Inpainting,
+    ParallelBeamCT,
+    estimate_detector_offset,
+    estimate_parameters,
+    unexplained_share,
+)
+
+IMAGES = make_thorax_phantoms(2, (32, 32), random_state=0)
+
+
+def parallel(**parameters):
+    return ParallelBeamCT(30, (32, 32), n_bins=57, **parameters)
+
+
+def fan(**parameters):
+    return FanBeamCT(40, (32, 32), source_distance=60.0, n_bins=81, **parameters)
+
+
+def noisy(Y, share=0.01):
+    noise = np.random.default_rng(0).standard_normal(Y.shape)
+    return Y + share * Y.max() * noise.astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [parallel, fan])
+@pytest.mark.parametrize("offset", [0.0, 1.37, -3.6])
+def test_offsets_are_found_within_a_tenth_of_a_bin(make, offset):
+    Y = noisy(make(detector_offset=offset).measure(IMAGES))
+    found = estimate_detector_offset(make(), Y)
+    assert found.values["detector_offset"] == pytest.approx(offset, abs=0.1)
+    assert found.operator.detector_offset == found.values["detector_offset"]
+    assert 0 < found.errors["detector_offset"] < 0.1
+    places, shares = found.scans["detector_offset"]
+    assert abs(places[np.argmin(shares)] - offset) <= places[1] - places[0]
+
+
+def test_units_are_those_of_the_bins():
+    wide = ParallelBeamCT(
+        30, (32, 32), n_bins=57, bin_size=0.5, pixel_size=0.5, detector_offset=1.1
+    )
+    guess = ParallelBeamCT(30, (32, 32), n_bins=57, bin_size=0.5, pixel_size=0.5)
+    found = estimate_detector_offset(guess, wide.measure(IMAGES))
+    assert found.values["detector_offset"] == pytest.approx(1.1, abs=0.05)
+
+
+def test_distance_and_sense_of_rotation_of_a_fan_beam():
+    angles = [9.0 * k for k in range(40)]
+    clockwise = [-angle for angle in angles]
+    settings = {"image_shape": (32, 32), "n_bins": 81}
+    true = FanBeamCT(angles=clockwise, source_distance=60.0, **settings)
+    guess = FanBeamCT(angles=angles, source_distance=68.0, **settings)
+    found = estimate_parameters(
+        guess,
+        noisy(true.measure(IMAGES)),
+        {"angles": [angles, clockwise], "source_distance": (50.0, 80.0)},
+    )
+    assert found.values["angles"] == clockwise
+    assert found.values["source_distance"] == pytest.approx(60, abs=1.5)
+    assert found.unexplained == pytest.approx(
+        unexplained_share(found.operator, noisy(true.measure(IMAGES)))
+    )
+
+
+def test_what_is_left_unexplained_is_the_share_of_the_noise():
+    # With more measurements than pixels, nearly all of white noise is outside of A.
+    Y = ParallelBeamCT(120, (16, 16)).measure(IMAGES[:, 8:24, 8:24])
+    noise = np.random.default_rng(0).standard_normal(Y.shape).astype(np.float32)
+    noise *= 0.05 * np.linalg.norm(Y) / np.linalg.norm(noise)
+    share = unexplained_share(ParallelBeamCT(120, (16, 16)), Y + noise)
+    assert share == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_minimum_at_the_edge_has_no_error():
+    Y = parallel(detector_offset=5.0).measure(IMAGES)
+    found = estimate_detector_offset(parallel(), Y, largest=2.0)
+    assert found.values["detector_offset"] == pytest.approx(2, abs=0.1)
+    assert found.errors["detector_offset"] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        ({"detectoroffset": (0, 1)}, "expected parameters of ParallelBeamCT: angles"),
+        ({"detector_offset": 3}, r"expected \(lowest, highest\), or a list"),
+        ({"detector_offset": (1, -1)}, "the lowest value before the highest"),
+    ],
+)
+def test_bad_ranges(ranges, message):
+    with pytest.raises(ValueError, match=message):
+        estimate_parameters(parallel(), parallel().measure(IMAGES), ranges)
+
+
+def test_only_detectors_can_be_displaced():
+    with pytest.raises(ValueError, match="with a parameter detector_offset"):
+        estimate_detector_offset(Inpainting(0.3), IMAGES)
