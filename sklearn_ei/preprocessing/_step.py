@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..utils.on_demand import MappedStack
 from ..utils.params import brief
-from ..utils.stack import LazyStack, MappedStack, is_lazy
+from ..utils.stack import LazyStack, is_lazy
 from ..utils.validation import check_measurements, check_stack, record_features
 
 
