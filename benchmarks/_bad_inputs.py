@@ -279,6 +279,11 @@ _ANY_SHAPE = {
     "TransmissionToAttenuation fit(Y)", "MeasurementScaler fit(Y)",
     "attenuation(intensities)",
 }  # fmt: skip
+# They also take what was not measured.
+_MISSING_OK = _ANY_SHAPE | {
+    "TransmissionToAttenuation transform(Y)", "MeasurementScaler transform(Y)",
+}  # fmt: skip
+_MISSING = ("NaN", "all NaN", "NaN in float16", "NaN in a tensor")
 
 
 def refused_cases():
@@ -297,6 +302,8 @@ def refused_cases():
         if entry in _ANY_SHAPE:
             for name in (*MISFITS, "one axis too many", "three axes too many"):
                 bad.pop(name)
+        if entry in _MISSING_OK:
+            bad = {name: spoil for name, spoil in bad.items() if name not in _MISSING}
         for name, spoil in bad.items():
             cases.append(
                 Case(

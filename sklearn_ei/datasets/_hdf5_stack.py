@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from ..utils.stack import OnDemand
+from ..utils.on_demand import OnDemand
 from ._files import readable, require
 from ._hdf5_file import frames_of
 

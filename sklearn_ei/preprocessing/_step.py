@@ -1,11 +1,13 @@
 """What the steps share: checks that let NaN through, and stacks that stay in files."""
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..utils.on_demand import MappedStack
 from ..utils.params import brief
-from ..utils.stack import LazyStack, MappedStack, is_lazy
+from ..utils.stack import LazyStack, is_lazy
 from ..utils.validation import check_measurements, check_stack, record_features
 
 
@@ -150,12 +152,12 @@ def check_readings(estimator, Y, reset=True, *, name="Y"):
 def _without_nan(Y):
     """Return measurements with zeros for NaN, and where it was, or None."""
     array = Y
-    if isinstance(Y, list | tuple):
+    if isinstance(Y, list | tuple | torch.Tensor):
         try:
             array = np.asarray(Y)
         except Exception:  # refused with its reason later
             return Y, None
-    if type(array) is not np.ndarray and not isinstance(array, np.memmap):
+    if np.ma.isMaskedArray(array) or not isinstance(array, np.ndarray):
         return Y, None
     missing = np.isnan(array) if array.dtype.kind == "f" else None
     if missing is None or not missing.any():

@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..utils.on_demand import MappedStack
 from ..utils.params import brief, check_real
-from ..utils.stack import LazyStack, MappedStack
+from ..utils.stack import LazyStack
 from ..utils.validation import check_stack
 from ._step import DetectorStep, check_readings
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -167,6 +168,7 @@ def test_what_was_not_measured_stays_so():
         TransmissionToAttenuation().fit_transform(readings),
         transmission_to_attenuation(readings),
         TransmissionToAttenuation().fit_transform(readings.tolist()),
+        TransmissionToAttenuation().fit_transform(torch.from_numpy(readings)),
     ):
         np.testing.assert_allclose(found, -np.log(readings))
 
