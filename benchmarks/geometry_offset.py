@@ -31,12 +31,12 @@ def made(size):
         "fan": (FanBeamCT, {"n_views": 60, "source_distance": 2.0 * size}),
     }
     for name, (kind, settings) in instruments.items():
-        settings = {**settings, "image_shape": (size, size), "n_bins": n_bins}
+        common = {**settings, "image_shape": (size, size), "n_bins": n_bins}
         for offset in OFFSETS:
-            Y = kind(**settings, detector_offset=offset).measure(images)
+            Y = kind(**common, detector_offset=offset).measure(images)
             noise = np.random.default_rng(0).standard_normal(Y.shape)
             Y = Y + 0.01 * Y.max() * noise.astype(np.float32)
-            yield f"{name}, {offset:g}", kind(**settings), Y, offset
+            yield f"{name}, {offset:g}", kind(**common), Y, offset
 
 
 def binned(array, factor):

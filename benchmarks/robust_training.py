@@ -4,8 +4,8 @@ python benchmarks/robust_training.py --signals 200 --seeds 20
 
 leaks       tensors alive after three fits that are alive no more after one.
 interrupts  real SIGINTs, one or two in a row, at random moments of fits, with and
-            without early stopping: none may end a fit short and silent, and each checkpoint has
-            to be resumed to the bits of a fit that nothing disturbed.
+            without early stopping: none may end a fit short and silent, and each
+            checkpoint has to be resumed to the bits of a fit that nothing disturbed.
 blank       fits whose samples are blank for 25 to 90 %, the first ones above all: none
             of them diverges; with lr=1e3 all others do, within an epoch.
 """
