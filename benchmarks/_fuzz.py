@@ -20,12 +20,23 @@ from sklearn_ei import (
 from sklearn_ei.groups import (
     Permutations,
     ProductGroup,
+    RandomAffine,
     Reflections,
     Rotations,
     Scalings,
     Shifts,
 )
+from sklearn_ei.losses import (
+    R2R,
+    SURE,
+    UNSURE,
+    EquivarianceTerm,
+    MeasurementConsistency,
+    SupervisedError,
+)
 from sklearn_ei.metrics import psnr, ssim
+from sklearn_ei.networks import UNet, Unrolled
+from sklearn_ei.noise import GaussianNoise, PoissonNoise
 from sklearn_ei.operators import (
     MRI,
     BlockOperator,
@@ -106,19 +117,33 @@ GROUPS = {
     Shifts: {"max_shift": st.none() | ints(1, 4)},
     Reflections: {"axes": st.sampled_from([0, -1, (0,), (0, 1), (-1, -2), 5])},
     Scalings: {"factors": st.lists(floats(0.1), min_size=1, max_size=3),
-               "reciprocals": st.booleans(), "interpolation": INTERPOLATIONS,
-               "stop_gradient": st.booleans()},
+               "reciprocals": st.booleans(), "interpolation": INTERPOLATIONS},
+    RandomAffine: {"degrees": floats(0, 40), "shear": floats(0, 20),
+                   "n_elements": ints(1, 40), "random_state": SEEDS},
     Permutations: {"n_elements": ints(1, 9), "random_state": SEEDS},
 }  # fmt: skip
 TRAINING = {
-    "alpha": st.just("auto") | floats(0, 100), "n_transforms": ints(1, 3),
-    "width": ints(1, 3), "depth": ints(1, 4), "n_consistency": ints(0, 2),
-    "n_stages": ints(0, 3),
+    "alpha": st.just("auto") | floats(0, 100), "beta": st.sampled_from([0, 1e-4]),
     "max_epochs": ints(1, 2), "batch_size": ints(1, 5), "lr": floats(1e-6, 1e-2),
     "lr_schedule": st.sampled_from(["cosine", "constant"]),
     "precision": st.sampled_from(["auto", "float32"]), "warm_start": st.booleans(),
-    "supervised": st.booleans(), "random_state": SEEDS,
+    "random_state": SEEDS,
 }  # fmt: skip
+DISTANCES = st.sampled_from(["l2", "l1", "huber"])
+TERMS = {
+    EquivarianceTerm: {"n_transforms": ints(1, 3), "distance": DISTANCES,
+                       "stop_gradient": st.booleans()},
+    MeasurementConsistency: {"distance": DISTANCES},
+    SupervisedError: {"distance": DISTANCES},
+    SURE: {},
+    UNSURE: {"step_size": floats(1e-4, 0.1), "momentum": floats(0, 0.9)},
+    R2R: {"strength": floats(0.1, 1)},
+}  # fmt: skip
+NETWORKS = {
+    UNet: {"width": ints(1, 3), "depth": ints(1, 4)},
+    Unrolled: {"n_stages": ints(0, 3), "n_consistency": ints(0, 2)},
+}
+NAMES = ["auto", "measurement_consistency", "sure", "unsure", "r2r", "supervised"]
 
 
 @st.composite
@@ -149,6 +174,32 @@ def groups(draw):
     if cls is ProductGroup:
         return draw(groups()) * draw(groups())
     return cls(**draw(parameters(GROUPS[cls])))
+
+
+@st.composite
+def trainings(draw):
+    """Draw parameters of an estimator, objects among them."""
+
+    def made(cls, **parts):
+        table = (TERMS | NETWORKS)[cls]
+        return cls(**parts, **draw(parameters(table))) if table else cls()
+
+    chosen = draw(parameters(TRAINING))
+    unet = made(UNet)
+    network = draw(st.sampled_from([None, unet, made(Unrolled, network=unet)]))
+    if network is not None:
+        chosen["network"] = network
+    if draw(st.booleans()):
+        chosen["equivariance_term"] = made(EquivarianceTerm)
+    if draw(st.booleans()):
+        terms = [cls for cls in TERMS if cls is not EquivarianceTerm]
+        chosen["data_term"] = draw(
+            st.sampled_from(NAMES) | st.sampled_from(terms).map(lambda cls: cls())
+        )
+    if draw(ints(0, 3)) == 0:
+        level = draw(st.just("auto") | floats(0.01, 0.5))
+        chosen["noise"] = draw(st.sampled_from([GaussianNoise, PoissonNoise]))(level)
+    return chosen
 
 
 DTYPES = ["f4"] * 12 + ["f8", "f2", "g", "i1", "u2", "i8", "?", "c8", "O", "U3"]
@@ -185,28 +236,23 @@ def fitting_stacks(draw, operator, what):
     """Draw a stack that fits an operator, as far as it knows its shape."""
     n = draw(ints(1, 4))
     try:
-        shape = operator._known_shapes[what != "image"]
-        channels = (
-            operator._image_channels
-            if what == "image"
-            else operator._measurement_channels
-        )
+        layout = getattr(operator, f"{what}_layout")
+        shape, channels = layout.shape, layout.channels
     except Exception:  # the parameters are junk; the call will tell
-        shape = channels = None
+        shape, channels = None, "any"
     if shape is None and draw(ints(0, 3)):
         try:
-            shapes = operator._infer_shapes(draw(st.sampled_from([(8, 8), (9,)])), None)
-            shape = shapes[what != "image"]
+            resolved = operator.resolve(
+                image_shape=draw(st.sampled_from([(8, 8), (9,)]))
+            )
+            shape = getattr(resolved, f"{what}_shape")
         except Exception:
             shape = None
     if shape is None:
         shape = draw(st.sampled_from([(8, 8), (8,), (9, 7), (3, 11), (1, 1), (6,)]))
-    channels = (
-        draw(st.sampled_from([None, None, None, 1, 3]))
-        if channels is None
-        else channels
-    )
-    return draw(stacks((n, *shape, *(() if channels is None else (channels,)))))
+    if channels == "any":
+        channels = draw(st.sampled_from(["none", "none", "none", 1, 3]))
+    return draw(stacks((n, *shape, *(() if channels == "none" else (channels,)))))
 
 
 @st.composite
@@ -275,7 +321,7 @@ def linear_calls(draw):
 def learned_calls(draw):
     operator = draw(operators())
     group = draw(groups()) if draw(ints(0, 9)) else None
-    chosen = draw(parameters(TRAINING))
+    chosen = draw(trainings())
     Y = draw(fitting_stacks(operator, "measurement"))
     more = draw(st.just(Y) | fitting_stacks(operator, "measurement"))
     truth = draw(st.none() | fitting_stacks(operator, "image"))

@@ -19,6 +19,7 @@ import torch
 
 from sklearn_ei import EquivariantReconstructor, save
 from sklearn_ei.groups import Rotations
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import MatrixOperator, ParallelBeamCT
 
 BLANK = "0" * 64
@@ -39,7 +40,8 @@ def good_estimators():
     Y = ParallelBeamCT(6, (12, 12)).measure(
         np.random.default_rng(0).random((2, 12, 12))
     )
-    tiny = {"max_epochs": 1, "width": 2, "depth": 2, "n_stages": 1, "random_state": 0}
+    network = Unrolled(UNet(width=2, depth=2), n_stages=1, n_consistency=3)
+    tiny = {"max_epochs": 1, "network": network, "random_state": 0}
     tiny["check_rank"] = False
     ct = EquivariantReconstructor(ParallelBeamCT(6), Rotations(12), **tiny).fit(Y)
     import scipy.sparse
@@ -238,9 +240,10 @@ def hostile_documents(data, sparse_data, canary):
             yield f"{kind} {name}", forge(change(group, {kind: name}), tensors)
     attributes = (
         "__class__", "__dict__", "__init__", "__reduce__", "__getstate__", "predict",
-        "fit", "_reconstruct", "_make_net", "operator", "alpha", "net_", "history_",
-        "device_", "_skl_callbacks", "_incremental", "get_params", "a b_", "x",
-        "_predict_batch_size", "set_params", "", "__sklearn_tags__", "1_",
+        "fit", "_reconstruct", "_keep", "operator", "alpha", "net_", "history_",
+        "device_", "_skl_callbacks", "_next_epoch", "get_params", "a b_", "x",
+        "function_", "image_layout_", "_predict_batch_size",
+        "set_params", "", "__sklearn_tags__", "1_",
     )  # fmt: skip
     for name in attributes:
         yield f"attribute {name!r}", forge(change(["fitted", name], 1), tensors)
@@ -263,7 +266,7 @@ def hostile_documents(data, sparse_data, canary):
             {"object": "ParallelBeamCT", "params": {}, "extra": 1},
             {"object": "ParallelBeamCT", "custom": "exec"},
             {"object": ["ParallelBeamCT"]},
-            {"object": "Inpainting", "params": {"mask": {"array": "network.last.bia"}}},
+            {"object": "Inpainting", "params": {"mask": {"array": "network.0.bias"}}},
             {"object": "BlockOperator", "params": {"operators": [1]}}, ...,
         ),
         "group_": (
@@ -273,12 +276,10 @@ def hostile_documents(data, sparse_data, canary):
             {"object": "Rotations", "params": {}, "image_shape": "12"}, ...,
         ),
         "precision_": ({"dtype": "int8"}, {"dtype": "object"}, "float32", None, ...),
-        "_n_channels": (3, "1", ...),
-        "_n_image_channels": (3, -1, 2**40),
         "extra_": (
             {}, {"unknown": 1}, {"float": "1"}, {"float": []}, {"tensor": "nothing"},
             {"array": 5}, {"device": "disk"}, {"device": 10**9}, {"dtype": "__class__"},
-            {"strings": [1]}, {"dict": []}, {"complex": "network.last.bias"},
+            {"strings": [1]}, {"dict": []}, {"complex": "network.0.last.bias"},
             {"float": "nan", "tuple": []},
         ),
     }  # fmt: skip
@@ -286,11 +287,36 @@ def hostile_documents(data, sparse_data, canary):
         for value in hostile:
             shown = "missing" if value is ... else json.dumps(value)
             yield f"{name} {shown}", forge(change(["fitted", name], value), tensors)
+    network = (*params, "network")
+    unet = (*network, "params", "network")
+    of_networks = {
+        (*network, "params", "n_stages"): (0, -1, 2, 10**9, "1", None),
+        (*network, "params", "n_consistency"): (-1, "3", 1.5),
+        (*network, "params", "no_such_parameter"): (1,),
+        (*unet, "params", "width"): (0, -1, 3, 10**9, 2**62, 2.0, "2", None),
+        (*unet, "params", "depth"): (0, 1, 3, 30, 10**6, 2**62, True),
+        unet: ("auto", 5, {"object": "Rotations", "params": {}}, {"object": "UNet"}),
+    }
+    for path, hostile in of_networks.items():
+        for value in hostile:
+            yield (
+                f"{path[-1]} of the network {json.dumps(value)[:40]}",
+                forge(change(path, value), tensors),
+            )
+    objects = {
+        "objective": {"object": "EquivariantObjective", "params": {}},
+        "contract": {"object": "DataTerm", "params": {}},
+        "SURE": {"object": "SURE", "params": {}},
+        "no transform": {"object": "EquivarianceTerm", "params": {"n_transforms": 0}},
+        "group": {"object": "Rotations", "params": {}},
+    }
     parameters = {
-        "n_stages": (0, -1, 2, 10**9, "1", None),
-        "width": (0, -1, 3, 10**9, 2**62, 2.0, "2", None),
-        "depth": (0, 1, 3, 30, 10**6, 2**62, True),
-        "n_consistency": (-1, "3", 1.5),
+        "network": (None, 5, "deep", objects["group"], objects["SURE"]),
+        "data_term": (
+            None, "l2", objects["objective"], objects["contract"], objects["SURE"],
+            objects["no transform"],
+        ),
+        "equivariance_term": (None, "l2", objects["no transform"], objects["SURE"]),
         "lr": (0, -1, {"float": "nan"}, "fast"),
         "max_epochs": (0, "many"),
         "batch_size": (0, None),
@@ -300,7 +326,7 @@ def hostile_documents(data, sparse_data, canary):
         "precision_": (1,),
         "__class__": ("exec",),
         "no_such_parameter": (1,),
-    }
+    }  # fmt: skip
     for name, hostile in parameters.items():
         for value in hostile:
             yield (
@@ -330,7 +356,7 @@ def hostile_documents(data, sparse_data, canary):
 
 
 def _hostile_weights(good, tensors, change):
-    some = "network.last.weight"
+    some = "network.0.last.weight"
     weight = tensors[some]
     replacements = {
         "of another shape": torch.zeros(1, 3, 1, 1),
@@ -353,12 +379,15 @@ def _hostile_weights(good, tensors, change):
         forge(good, {k: v for k, v in tensors.items() if k != some}),
     )
     yield "a tensor too many", forge(good, {**tensors, "extra": torch.zeros(3)})
-    yield "a weight not named", forge(change(["network", "last.weight"], ...), tensors)
+    yield (
+        "a weight not named",
+        forge(change(["network", "0.last.weight"], ...), tensors),
+    )
     yield "a weight of no layer", forge(change(["network", "x"], some), tensors)
     yield "weights that are a list", forge(change(["network"], [some]), tensors)
     yield (
         "a weight named by a number",
-        forge(change(["network", "last.weight"], 3), tensors),
+        forge(change(["network", "0.last.weight"], 3), tensors),
     )
 
 

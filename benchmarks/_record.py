@@ -9,7 +9,9 @@ from pathlib import Path
 
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+# Recorded results lie beside the scripts; a run that is only to show that a script
+# works writes elsewhere.
+RESULTS = Path(os.environ.get("SKLEARN_EI_RESULTS", Path(__file__).parent / "results"))
 
 
 def machine():
@@ -52,7 +54,7 @@ def read(name):
 
 def write(name, result):
     """Write a result as JSON, completely or not at all."""
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True, parents=True)
     path = RESULTS / f"{name}.json"
     partial = path.with_suffix(".tmp")
     partial.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

@@ -1,17 +1,20 @@
 """Training steps to time: ours, those of the network alone, and deepinv's."""
 
-from unittest.mock import patch
-
 import torch
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
+from sklearn_ei.losses import EquivarianceTerm
+from sklearn_ei.networks import UNet
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils.dataset import BatchedDataset
+from sklearn_ei.reconstruction._plan import Planner
+from sklearn_ei.training import Processes
+from sklearn_ei.training._train import make_net
 
-PAPER = {"n_stages": 1, "n_consistency": 0, "width": 64, "depth": 4}
-SMALL = {**PAPER, "width": 16}
+PAPER = {"network": UNet(width=64, depth=4)}
+PAPER_FIVE = {**PAPER, "equivariance_term": EquivarianceTerm(n_transforms=5)}
+SMALL = {"network": UNet(width=16, depth=4)}
 DEFAULT = {}
 
 
@@ -51,19 +54,20 @@ class Ours:
             device=device,
             **settings,
         )
+        planner = Planner(self.estimator, Processes(), goes_on=False, incremental=False)
+        plan, _ = planner.plan(self.Y, None)
         if stop_before_training:
-            with patch("sklearn_ei.reconstruction._learned.train_epochs"):
-                self.estimator.fit(self.Y)
+            self.net = make_net(plan)
         else:
-            self.estimator.fit(self.Y)
-        self.net = self.estimator.net_
-        device = self.estimator.device_
-        y = torch.from_numpy(self.Y)[:, None].to(device) / self.estimator.scale_
-        with torch.no_grad():
-            start = self.estimator.operator_.pinv(y)
-        self.batch = (y, None, start)
-        self.dataset = BatchedDataset(*self.batch)
+            self.net = self.estimator.fit(self.Y).net_
+        self.operator, self.dataset = plan.operator, plan.dataset
+        self.batch = (self.dataset.Y, None, self.dataset.start)
         self.net._set_training(True)
+
+    @property
+    def n_transforms(self):
+        """Group elements that are drawn for each sample."""
+        return self.net.criterion_.n_transforms
 
     def step(self):
         """Take a training step."""
@@ -72,8 +76,7 @@ class Ours:
     def networks(self):
         """Take the step's passes through the network alone, forward and backward."""
         function, start = self.net.module_, self.batch[2]
-        n = self.estimator.n_transforms
-        again = start.repeat_interleave(n, dim=0)
+        again = start.repeat_interleave(self.n_transforms, dim=0)
         for images in (start, again):
             total = 0
             for stage in function.stages:
@@ -125,16 +128,14 @@ class DeepInverse:
 
         size = ours.images.shape[-1]
         n_views = ours.Y.shape[1]
-        network = Backbone(
-            ResidualUNet(1, width=ours.estimator.width, depth=ours.estimator.depth)
-        )
+        network = Backbone(ResidualUNet(1, **ours.estimator.network.get_params()))
         kind = FilteredStart if fbp else deepinv.models.ArtifactRemoval
         self.model = kind(network, mode="pinv")
         self.physics = deepinv.physics.Tomography(
             angles=n_views, img_width=size, normalize=False
         )
         rotate = deepinv.transform.Rotate(
-            n_trans=ours.estimator.n_transforms,
+            n_trans=ours.n_transforms,
             interpolation_mode="bilinear",
         )
         self.terms = [

@@ -17,6 +17,7 @@ from alpha_study import PROBLEMS, REPORT, TRAIN, simulate
 from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
 
 NAME = "alpha_path"
+SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing", "--epochs", "1"]
 
 
 def measure(name, noise, options):

@@ -32,10 +32,13 @@ from sklearn_ei.model_selection import (
     neg_measurement_error_score,
     round_trip_score,
 )
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import MRI, CompressedSensing, Inpainting, ParallelBeamCT
 
 NAME = "alpha_study"
+SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing"]
+SMOKE += ["--noise", "noisy", "--seeds", "0", "--effort", "0.01"]
 TRAIN, CHOOSE, REPORT = slice(0, 70), slice(70, 80), slice(80, 90)
 
 
@@ -90,7 +93,7 @@ PROBLEMS = {
         (0, 0.1, 1, 10, 100),
         0.05,
         300,
-        {"depth": 2, "batch_size": 10},
+        {"network": Unrolled(UNet(width=16, depth=2)), "batch_size": 10},
     ),
 }
 

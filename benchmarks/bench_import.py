@@ -3,6 +3,7 @@
 python benchmarks/bench_import.py
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 
 import _record
 
-PAIRS = 15
+SMOKE = ["--pairs", "1"]
 
 
 def seconds(code):
@@ -20,9 +21,12 @@ def seconds(code):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=15)
+    options = parser.parse_args()
     pairs = [
         (seconds("import sklearn"), seconds("import sklearn, sklearn_ei"))
-        for _ in range(PAIRS)
+        for _ in range(options.pairs)
     ]
     differences = [ours - theirs for theirs, ours in pairs]
     result = {
@@ -31,7 +35,7 @@ def main():
         "import_sklearn_seconds": statistics.median(theirs for theirs, _ in pairs),
         "extra_seconds_median": statistics.median(differences),
         "extra_seconds_max": max(differences),
-        "pairs": PAIRS,
+        "pairs": options.pairs,
     }
     print(_record.write("import", result).read_text())
 

@@ -6,6 +6,7 @@ writes ``benchmarks/results/projector.json``. ASTRA and TorchTomo are compared
 where they can be imported; otherwise the reason is recorded in their place.
 """
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -25,6 +26,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils.odl import import_odl
 
+SMOKE = ["--size", "32", "--views", "10", "--runs", "1", "--rounds", "1"]
 SEED = 0
 PEERS = ("astra-toolbox", "scikit-image", "torchtomo")
 
@@ -34,39 +36,36 @@ def peak_rss():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def build_once():
-    """Build 512² × 180 views and print the figures, in a process of its own."""
+def build_once(size, n_views):
+    """Build a projector and print the figures, in a process of its own."""
     torch.set_num_threads(1)
     import_odl()
     baseline = peak_rss()
     wall, cpu = time.perf_counter(), time.process_time()
-    operator = ParallelBeamCT(180, (512, 512))
+    operator = ParallelBeamCT(n_views, (size, size))
     projector = operator._constants.like(torch.empty(0)).projector
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    n_bytes = sum(
-        tensor.element_size() * tensor.numel()
-        for matrix in (projector.A, projector.At)
-        for tensor in (matrix.values(), matrix.col_indices(), matrix.crow_indices())
-    )
     figures = {
         "wall_s": wall,
         "cpu_s": cpu,
         "peak_rss_gb": peak_rss() / 1e9,
         "peak_above_imports_gb": (peak_rss() - baseline) / 1e9,
-        "matrix_pair_gb": n_bytes / 1e9,
+        "matrix_pair_gb": projector.n_bytes() / 1e9,
         "n_nonzeros": projector.A.values().numel(),
     }
     print(json.dumps(figures))
 
 
-def bench_build(n_runs=3):
+def bench_build(size, n_views, n_runs):
     runs = []
     for _ in range(n_runs):
         command = [sys.executable, "-W", "ignore", __file__, "--build"]
+        command += ["--size", str(size), "--views", str(n_views)]
         output = subprocess.run(command, capture_output=True, check=True, text=True)
         runs.append(json.loads(output.stdout.splitlines()[-1]))
     best = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
     return {
+        "problem": f"{size} x {size}, {n_views} views",
         "median": best,
         "runs": runs,
         "required": "wall 8 s, peak 2 GB, pair 1.5 GB",
@@ -115,7 +114,7 @@ def peer_projectors(operator):
     return found, missing
 
 
-def bench_speed(n_rounds=7):
+def bench_speed(n_rounds):
     operator = ParallelBeamCT(50, (128, 128))
     images = make_thorax_phantoms(10, (128, 128), random_state=SEED)
     x = torch.from_numpy(images)[:, None]
@@ -190,22 +189,28 @@ def version(name):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=512, help="of what is built")
+    parser.add_argument("--views", type=int, default=180)
+    parser.add_argument("--runs", type=int, default=3, help="of building")
+    parser.add_argument("--rounds", type=int, default=7, help="of projecting")
+    parser.add_argument("--build", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.build:
+        return build_once(options.size, options.views)
     torch.set_num_threads(1)
     results = {
         "machine": _record.machine(),
         "load_before": os.getloadavg()[0],
         "peers": {name: version(name) for name in PEERS},
         "seed": SEED,
-        "build": bench_build(),
-        "speed": bench_speed(),
+        "build": bench_build(options.size, options.views, options.runs),
+        "speed": bench_speed(options.rounds),
         "agreement": bench_agreement(),
     }
-    print(_record.write("projector", results).read_text())
+    return print(_record.write("projector", results).read_text())
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    if "--build" in sys.argv:
-        build_once()
-    else:
-        main()
+    main()

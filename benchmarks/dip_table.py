@@ -27,6 +27,8 @@ from sklearn_ei import (
 from sklearn_ei.metrics import psnr, ssim
 from sklearn_ei.operators import ParallelBeamCT
 
+SMOKE = ["{ct32}", "--iterations", "3", "--threads", "1", "--methods", "Tikhonov"]
+SMOKE += ["DIP-1 (U-Net)", "DIP-2 (encoder–decoder)"]
 OPERATOR = ParallelBeamCT(n_views=50)
 PAPER_WIDTH = {"unet": 64, "encoder-decoder": 128}
 REPORTED = (80, 90)

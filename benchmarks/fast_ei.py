@@ -16,6 +16,7 @@ seconds beside them. What is compared:
 """
 
 import argparse
+import math
 import time
 
 import _record
@@ -25,107 +26,108 @@ from torch.nn.functional import mse_loss
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations
-from sklearn_ei.losses import DataTerm, EquivariantObjective, Evaluation
+from sklearn_ei.losses import DataTerm
+from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.utils.random import make_generator
+from sklearn_ei.utils.random import RandomStream, make_generator
+
+SMOKE = ["{ct16}", "--epochs", "1"]
+OPERATOR, GROUP = ParallelBeamCT(n_views=50), Rotations(360)
+PLAIN = UNet(width=16, depth=3)
+SHARE, N_SPLITS, N_AVERAGE = 0.7, 4, 4
 
 
-class VariableSplitting(EquivariantObjective):
-    """Pseudo-supervision by images u that fit the measurements."""
+class VariableSplitting(DataTerm):
+    """Pseudo-supervision by images u that fit the measurements.
 
-    n_inner = 10
+    The other term goes on with u in place of f(y).
+    """
 
-    def forward(self, f, y, truth=None, start=None, critic=None):
-        x1 = f(y, start)
+    name = "splitting_error"
+    trusts_measurements = True
+
+    def __init__(self, n_inner=10):
+        super().__init__()
+        self.n_inner = n_inner
+
+    def forward(self, f, y, truth=None, start=None):
+        x1 = f(y, self.operator, start)
         u = x1.detach()
         with torch.no_grad():
             for _ in range(self.n_inner):
                 u = self.operator.refine(u, y)
-            x2 = self._transformed(u)
-        data = self.operator.mean_squared_row_norm() * mse_loss(x1, u)
-        equivariance = mse_loss(f(self.operator.forward(x2)), x2)
-        return Evaluation(
-            data + self.alpha * equivariance, (data, equivariance), x1, x2
-        )
+        return u, self.operator.mean_squared_row_norm() * mse_loss(x1, u)
 
 
-class FastEI(EquivariantReconstructor):
-    def _make_objective(self, seeds):
-        plain = super()._make_objective(seeds)
-        return VariableSplitting(
-            plain.data_term, plain.operator, plain.group, plain.alpha, seed=seeds[0]
-        )
+def some_views(y, generator):
+    """Return a share of the views (the last axis but one), scaled up."""
+    shape = (*y.shape[:-1], 1)
+    keep = torch.rand(shape, generator=generator) < SHARE
+    return y * keep.to(y.device) / SHARE
 
 
 class SomeViews(DataTerm):
-    """f sees a share of the views, scaled up, and has to explain all of them."""
+    """f sees a share of the views, and has to explain all of them."""
 
     name = "splitting_error"
 
-    def __init__(self, operator, share=0.7):
-        super().__init__()
-        self.operator, self.share = operator, share
-        self.generator = make_generator(0)
-
-    def split(self, y):
-        keep = torch.rand((len(y), 1, y.shape[2], 1), generator=self.generator)
-        return y * (keep < self.share) / self.share, y
-
-    def forward(self, f, x1, y_in, y_target, truth):
-        return mse_loss(self.operator.forward(x1), y_target)
+    def forward(self, f, y, truth=None, start=None):
+        x1 = f(some_views(y, self.generator), self.operator)
+        return x1, mse_loss(self.operator.forward(x1), y)
 
 
 class Averaged(torch.nn.Module):
     """T_g⁻¹ G(T_g x): one random g in training, the mean over some in prediction."""
 
-    def __init__(self, network, group, n_average=4):
+    def __init__(self, network):
         super().__init__()
-        self.network, self.group, self.n_average = network, group, n_average
-        self.generator = make_generator(0)
+        self.network, self.stream = network, RandomStream(0)
 
     def forward(self, x):
+        group = GROUP.resolve(tuple(x.shape[2:]))
         images = [
-            self.group.inverse_transform(
-                self.network(self.group.transform(x, g)).float(), g
-            )
+            group.inverse_transform(self.network(group.transform(x, g)).float(), g)
             for g in (
-                self.group.sample(self.generator, len(x))
-                for _ in range(1 if self.training else self.n_average)
+                group.sample(self.stream.generator, len(x))
+                for _ in range(1 if self.training else N_AVERAGE)
             )
         ]
         return torch.stack(images).mean(0)
 
 
-class EquivariantSplitting(EquivariantReconstructor):
-    n_splits = 4
-
-    def _make_objective(self, seeds):
-        term = SomeViews(self.operator_)
-        return EquivariantObjective(term, self.operator_, None, 0.0)
-
-    def _make_network(self, operator, n_image_channels, seed=0):
-        network = super()._make_network(operator, n_image_channels, seed)
-        return Averaged(network, self.group.resolve(operator.image_shape))
-
-    def _reconstruct(self, y):
-        term = self.net_.criterion_.data_term
-        f = super()._reconstruct
-        images = [f(term.split(y)[0]) for _ in range(self.n_splits)]
-        return torch.stack(images).mean(0)
+def averaged(n_channels, n_spatial_dims):
+    return Averaged(*PLAIN.build(n_channels, n_spatial_dims, make_generator(0)))
 
 
-# name: (class, parameters)
+def predict(estimator, Y):
+    """Return images; of several shares of the views where f has learned from one."""
+    if not isinstance(estimator.data_term, SomeViews):
+        return estimator.predict(Y)
+    y, generator = torch.from_numpy(Y), make_generator(0)
+    shares = [some_views(y, generator).numpy() for _ in range(N_SPLITS)]
+    return np.mean([estimator.predict(share) for share in shares], axis=0)
+
+
+def unrolled(n_stages):
+    return Unrolled(PLAIN, n_stages=n_stages, n_consistency=3)
+
+
+# name: (parameters, share of the epochs)
 METHODS = {
-    "plain: EI": (EquivariantReconstructor, {"n_consistency": 0}),
-    "plain: fast EI": (FastEI, {"n_consistency": 0}),
-    "plain: equivariant splitting": (EquivariantSplitting, {"n_consistency": 0}),
-    "default: EI": (EquivariantReconstructor, {}),
-    "default: fast EI": (FastEI, {}),
-    "default: EI, half the epochs": (EquivariantReconstructor, {"max_epochs": 0.5}),
-    "default: unrolled EI, half the epochs": (
-        EquivariantReconstructor,
-        {"n_stages": 2, "max_epochs": 0.5},
+    "plain: EI": ({"network": PLAIN}, 1),
+    "plain: fast EI": ({"network": PLAIN, "data_term": VariableSplitting()}, 1),
+    "plain: equivariant splitting": (
+        {"network": averaged, "data_term": SomeViews(), "alpha": 0},
+        1,
     ),
+    "data consistency: EI": ({"network": unrolled(1)}, 1),
+    "data consistency: fast EI": (
+        {"network": unrolled(1), "data_term": VariableSplitting()},
+        1,
+    ),
+    "data consistency: EI, half the epochs": ({"network": unrolled(1)}, 1 / 2),
+    "two networks: EI, half the epochs": ({"network": unrolled(2)}, 1 / 2),
 }
 
 
@@ -137,22 +139,25 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     images = np.load(options.file)["images"][:80] / np.float32(65535)
-    operator = ParallelBeamCT(n_views=50)
-    Y = operator.measure(images)
+    Y = OPERATOR.measure(images)
     result = {**_record.read("fast_ei"), "machine": _record.machine()}
     result["setting"] = f"CT100 [:70] / [70:80], {options.epochs} epochs, seed 0"
     rows = result.setdefault("rows", {})
-    for name, (method, own) in METHODS.items():
+    for name, (parameters, share) in METHODS.items():
         if name in rows if options.only is None else name not in options.only:
             continue
-        parameters = {"n_stages": 1, **own}
-        parameters["max_epochs"] = round(own.get("max_epochs", 1) * options.epochs)
-        estimator = method(operator, Rotations(360), random_state=0, **parameters)
+        estimator = EquivariantReconstructor(
+            OPERATOR,
+            GROUP,
+            max_epochs=math.ceil(share * options.epochs),
+            random_state=0,
+            **parameters,
+        )
         start = time.process_time()
         estimator.fit(Y[:70])
         seconds = time.process_time() - start
-        psnr = estimator.score(Y[70:], images[70:])
-        rows[name] = {"psnr": psnr, "cpu_seconds": seconds}
+        found = predict(estimator, Y[70:])
+        rows[name] = {"psnr": psnr(images[70:], found), "cpu_seconds": seconds}
         _record.write("fast_ei", result)
         print(name, rows[name], flush=True)
 

@@ -15,6 +15,7 @@ import _record
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+SMOKE = ["--cases", "30"]
 FINE = ("result", "refused")
 
 

@@ -11,15 +11,21 @@ import _bad_inputs
 import _record
 import torch
 
+SMOKE = ["--entries", "psnr(x_true)", "measure(images)"]
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", nargs="*", help="some of them alone")
     parser.add_argument("--no-record", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    cases = (*_bad_inputs.refused_cases(), *_bad_inputs.accepted_cases())
+    wanted = arguments.entries
     outcomes = [
         _bad_inputs.run(case)
-        for case in (*_bad_inputs.refused_cases(), *_bad_inputs.accepted_cases())
+        for case in cases
+        if wanted is None or case.entry in wanted
     ]
     for outcome in outcomes:
         kind = "refused" if outcome.case.refused else "accepted"

@@ -27,11 +27,14 @@ import torch
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 from sklearn_ei.training import _checkpoint
 from sklearn_ei.utils import files
 from sklearn_ei.utils.tensor_file import read_file
 
+SMOKE = ["--kills", "2", "--epochs", "15"]
+SMOKE_SLOW = True
 AIMS = ("training", "training", "write", "write", "start")
 PAUSE = 0.01  # of a slow write, at each of its steps
 
@@ -47,9 +50,7 @@ def train(Y, epochs, checkpoint=None):
     return EquivariantReconstructor(
         Inpainting(0.3, random_state=0),
         Shifts(),
-        width=4,
-        depth=2,
-        n_stages=2,
+        network=Unrolled(UNet(width=4, depth=2), n_stages=2, n_consistency=3),
         max_epochs=epochs,
         checkpoint=checkpoint,
         random_state=0,

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+SMOKE = ["--gigabytes", "0.01", "--small", "0.005"]
 SHAPE = (50, 183)
-SMALL = 0.06  # gigabytes
 BYTES = 4 * SHAPE[0] * SHAPE[1]
 
 
@@ -48,6 +48,7 @@ def train(path, n_samples):
     import torch
 
     from sklearn_ei import EquivariantReconstructor
+    from sklearn_ei.networks import UNet
     from sklearn_ei.operators import Inpainting
 
     torch.set_num_threads(1)
@@ -57,10 +58,7 @@ def train(path, n_samples):
     ei = EquivariantReconstructor(
         Inpainting(0.3),
         alpha=0,
-        n_stages=1,
-        n_consistency=0,
-        width=1,
-        depth=1,
+        network=UNet(width=1, depth=1),
         batch_size=64,
         max_epochs=1,
         random_state=0,
@@ -89,6 +87,7 @@ def run(gigabytes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=6)
+    parser.add_argument("--small", type=float, default=0.06)
     parser.add_argument("--no-record", action="store_true")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -96,7 +95,7 @@ def main():
         path, n_samples = arguments.child
         train(path, int(n_samples))
         return 0
-    small, large = run(SMALL), run(arguments.gigabytes)
+    small, large = run(arguments.small), run(arguments.gigabytes)
     import _record
 
     result = {

@@ -18,6 +18,7 @@ import torch
 
 from sklearn_ei import ModelFileError, load
 
+SMOKE = ["--cuts", "9", "--flips", "3"]
 # What code that a file brought along would do. Importing and compiling happen when
 # torch loads its own parts, which the good file before has made it do.
 EVENTS = (

@@ -9,7 +9,8 @@ its network alone), `peers` (over deepinv's step, where deepinv is installed), `
 (over a forward pass), `memory` (predicted and measured) and `grid` (several values of α
 at once; wall time, so on an idle machine with --threads 1). Results go to
 results/speed.json, or with `--device cuda` to results/speed_cuda.json; what could not
-be run is null there.
+be run is null there. `--shrink 8` makes all images as many times smaller: a look at
+whether everything runs, not a measurement.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from pathlib import Path
 import _record
 import numpy as np
 import torch
-from _steps import DEFAULT, PAPER, SMALL, DeepInverse, Ours
+from _steps import DEFAULT, PAPER, PAPER_FIVE, SMALL, DeepInverse, Ours
 from _timing import in_turns, milliseconds, ratio
 from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
@@ -33,11 +34,14 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.model_selection import neg_measurement_error_score
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
-from sklearn_ei.training import predict_memory
+from sklearn_ei.training.machine import predict_memory
+from sklearn_ei.utils.dataset import BatchedDataset
 
+SMOKE = ["--shrink", "8", "--rounds", "1"]
+SMOKE_SLOW = True
 NETWORKS = {
     "paper's U-Net": PAPER,
-    "paper's U-Net, 5 transforms": {**PAPER, "n_transforms": 5},
+    "paper's U-Net, 5 transforms": PAPER_FIVE,
     "16-channel U-Net": SMALL,
     "default": DEFAULT,
 }
@@ -48,7 +52,7 @@ def step(options):
     rows = {}
     for name, settings in NETWORKS.items():
         for precision in ("auto", "float32"):
-            ours = Ours(device=options.device, precision=precision, **settings)
+            ours = ours_of(options, precision=precision, **settings)
             seconds = in_turns(
                 {"step": ours.step, "network": ours.networks},
                 device=options.device,
@@ -70,9 +74,18 @@ def asked_of_step(name, device):
     return 1.20 if name.startswith("16") else 1.05
 
 
+def ours_of(options, *, size=128, **settings):
+    """Return what is timed, at the size wanted."""
+    return Ours(size=size // options.shrink, device=options.device, **settings)
+
+
 def rounds(options, settings):
-    heavy = settings.get("width", 16) > 32 and options.device == "cpu"
-    return max(3, options.rounds // 3) if heavy else options.rounds
+    heavy = settings in (PAPER, PAPER_FIVE) and options.device == "cpu"
+    return at_least(3, options.rounds // 3, options) if heavy else options.rounds
+
+
+def at_least(few, n_rounds, options):
+    return max(min(few, options.rounds), n_rounds)
 
 
 def peers(options):
@@ -87,14 +100,14 @@ def peers(options):
         (
             "FBP, 5 transforms",
             True,
-            {**PAPER, "n_transforms": 5},
+            PAPER_FIVE,
             {"auto": 0.55, "float32": 0.95},
         ),
         ("as shipped, 1 transform", False, PAPER, {"auto": 0.20}),
     ]
     for name, fbp, settings, asked in cases:
         tasks = {
-            precision: Ours(device=options.device, precision=precision, **settings)
+            precision: ours_of(options, precision=precision, **settings)
             for precision in asked
         }
         theirs = DeepInverse(tasks["auto"], fbp=fbp)
@@ -128,15 +141,13 @@ class Nothing(nn.Module):
 
 def loop(options):
     """Microseconds that skorch and our loop add to a step of a network of nothing."""
-    n_steps = 2000
+    n_steps = 2000 // options.shrink
     operator = Inpainting(0.3, (4, 4), random_state=0)
     Y = operator.measure(np.random.default_rng(0).random((2 * n_steps, 4, 4)))
     estimator = EquivariantReconstructor(
         operator,
         Rotations(4),
         max_epochs=1,
-        n_stages=1,
-        n_consistency=0,
         network=Nothing(),
         lr_schedule="constant",
         check_rank=False,
@@ -145,8 +156,6 @@ def loop(options):
         precision="float32",
     ).fit(Y)
     net = estimator.net_
-    from sklearn_ei.utils.dataset import BatchedDataset
-
     y = torch.from_numpy(Y)[:, None].to(estimator.device_)
     dataset = BatchedDataset(y, None, y)
     batches = [(part, None, part) for part in y.split(2)]
@@ -162,7 +171,7 @@ def loop(options):
             net.optimizer_.step()
 
     def whole():
-        net.partial_fit(dataset, y=None, epochs=1)
+        net.run_epochs(dataset, 1)
 
     seconds = in_turns(
         {"loop": whole, "bare": bare}, device=options.device, rounds=options.rounds
@@ -179,18 +188,16 @@ def size(options):
     """Step time per pixel against size, relative to 128²."""
     result = {}
     for name, settings in (("16-channel U-Net", SMALL), ("default", DEFAULT)):
-        steps = {
-            n: Ours(size=n, device=options.device, **settings) for n in options.sizes
-        }
+        steps = {n: ours_of(options, size=n, **settings) for n in options.sizes}
         seconds = in_turns(
             {n: ours.step for n, ours in steps.items()},
             device=options.device,
-            rounds=max(3, options.rounds // 2),
+            rounds=at_least(3, options.rounds // 2, options),
         )
         networks = in_turns(
             {n: ours.networks for n, ours in steps.items()},
             device=options.device,
-            rounds=max(3, options.rounds // 2),
+            rounds=at_least(3, options.rounds // 2, options),
         )
         rows = {}
         for n in options.sizes:
@@ -213,7 +220,7 @@ def predict(options):
         "16-channel U-Net": SMALL,
         "default": DEFAULT,
     }.items():
-        ours = Ours(batch=16, device=options.device, **settings)
+        ours = ours_of(options, batch=16, **settings)
         seconds = in_turns(
             {"predict": ours.predict, "network": ours.forward},
             device=options.device,
@@ -251,9 +258,9 @@ def memory(options):
 
 def memory_of(options, settings):
     torch.set_num_threads(options.threads)
-    ours = Ours(device=options.device, **settings, stop_before_training=True)
+    ours = ours_of(options, **settings, stop_before_training=True)
     fixed, each = predict_memory(ours.net, ours.batch[0][:1])
-    measured, total = peak_of(lambda: ours.net.partial_fit(ours.dataset, epochs=2))
+    measured, total = peak_of(lambda: ours.net.run_epochs(ours.dataset, 2))
     return {
         "predicted_GB": (fixed + len(ours.batch[0]) * each) / 1e9,
         "measured_GB": measured / 1e9,
@@ -288,11 +295,12 @@ def peak_of(task):
 
 def grid(options):
     """Several values of α at once: five on a GPU over one fit, two on two cores."""
-    on_gpu = options.device == "cuda"
-    size = 128 if on_gpu else 64
+    on_gpu, few = options.device == "cuda", min(3, options.rounds)
+    size = (128 if on_gpu else 64) // options.shrink
     operator = ParallelBeamCT(50, (size, size))
-    Y = operator.measure(make_thorax_phantoms(40, (size, size), random_state=0))
-    folds = [(np.arange(39), np.array([39]))]
+    n = 40 // options.shrink
+    Y = operator.measure(make_thorax_phantoms(n, (size, size), random_state=0))
+    folds = [(np.arange(n - 1), np.array([n - 1]))]
     estimator = EquivariantReconstructor(
         operator,
         Rotations(360),
@@ -318,14 +326,14 @@ def grid(options):
             "five": lambda: search(alphas, 5),
             "one": lambda: search([100], 1),
         }
-        seconds = in_turns(tasks, device="cuda", rounds=3, warm_up=1)
+        seconds = in_turns(tasks, device="cuda", rounds=few, warm_up=1)
         return {"asked": 2.0, **ratio(seconds, "five", "one")}
     tasks = {
         "one after the other": lambda: search(alphas[:4], 1),
         "two threads": lambda: search(alphas[:4], 2),
         "two processes": lambda: search(alphas[:4], 2, "loky"),
     }
-    seconds = in_turns(tasks, device="wall", rounds=3, warm_up=1)
+    seconds = in_turns(tasks, device="wall", rounds=few, warm_up=1)
     return {
         name: ratio(seconds, name, "one after the other")
         for name in ("two threads", "two processes")
@@ -398,6 +406,7 @@ def main():
     parser.add_argument(
         "--sizes", type=int, nargs="*", default=[64, 128, 256, 512], help="with 128"
     )
+    parser.add_argument("--shrink", type=int, default=1, help="all images, so much")
     parser.add_argument("--plot", help="PNG file")
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()

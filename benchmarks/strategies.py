@@ -21,9 +21,13 @@ import torch
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Rotations
 from sklearn_ei.metrics import psnr, ssim
+from sklearn_ei.networks import UNet
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import ParallelBeamCT
 
+SMOKE = ["{ct16}", "--epochs", "3", "--only", "default: EI", "plain: supervised"]
+SMOKE += ["default: EI, a tenth of the slices with ground truth"]
+SMOKE += ["noise 2.0%: robust EI, R2R", "noise 2.0%: A†y, Hann"]
 OPERATOR = ParallelBeamCT(n_views=50)
 
 
@@ -32,7 +36,7 @@ def default(**parameters):
 
 
 def plain(**parameters):
-    return default(n_stages=1, n_consistency=0, **parameters)
+    return default(network=UNet(width=16, depth=3), **parameters)
 
 
 # row: (noise, estimator, which ground truth it gets)
@@ -44,17 +48,17 @@ ROWS = {
         None,
     ),
     "plain: EI": (0, plain(), None),
-    "plain: supervised": (0, plain(alpha=0, supervised=True), "all"),
+    "plain: supervised": (0, plain(alpha=0, data_term="supervised"), "all"),
     "plain: MC": (0, plain(alpha=0), None),
-    "plain: supervised + EI": (0, plain(supervised=True), "all"),
+    "plain: supervised + EI": (0, plain(data_term="supervised"), "all"),
     "plain: EI adversarial": (0, plain(beta=1e-4), None),
     "default: EI": (0, default(), None),
-    "default: supervised": (0, default(alpha=0, supervised=True), "all"),
-    "default: supervised + EI": (0, default(supervised=True), "all"),
+    "default: supervised": (0, default(alpha=0, data_term="supervised"), "all"),
+    "default: supervised + EI": (0, default(data_term="supervised"), "all"),
     "default: MC": (0, default(alpha=0), None),
     "default: EI, a tenth of the slices with ground truth": (
         0,
-        default(supervised=True),
+        default(data_term="supervised"),
         "tenth",
     ),
 }
@@ -130,7 +134,8 @@ def main():
         estimator = estimator_of(recipe, sigma)
         if hasattr(estimator, "max_epochs"):
             # Equal processor time, and equally many passes through a network.
-            n_epochs = options.epochs // estimator.n_stages
+            n_stages = 3 if estimator.network == "auto" else 1
+            n_epochs = options.epochs // n_stages
             estimator.set_params(max_epochs=n_epochs, random_state=options.seed)
         x = None if truth is None else images[train].copy()
         if truth == "tenth":

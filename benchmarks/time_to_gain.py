@@ -12,6 +12,7 @@ import time
 import _record
 import numpy as np
 import torch
+from _look import reconstruct, scale_of
 from skorch.callbacks import Callback
 
 from sklearn_ei import EquivariantReconstructor
@@ -20,28 +21,25 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import ParallelBeamCT
 
 NAME = "time_to_gain"
+SMOKE = ["{ct16}", "--threads", "1", "--name", "one epoch"]
+SMOKE += ["--settings", '{"max_epochs": 1}']
 GAIN = 6.7
 
 
 class Watch(Callback):
     """Stop the clock, score, start it again."""
 
-    def __init__(self, Y, images, baseline):
-        self.data = Y, images, baseline
-        self.rows, self.estimator = [], None
+    def __init__(self, Y, images, baseline, scale):
+        self.data = Y, images, baseline, scale
+        self.rows = []
 
     def on_train_begin(self, net, **kwargs):
         self.lost = [0.0, 0.0]
 
     def on_epoch_end(self, net, **kwargs):
         now, cpu = time.perf_counter(), time.process_time()
-        Y, images, baseline = self.data
-        net.module_.eval()
-        with torch.no_grad():
-            y = torch.from_numpy(Y)[:, None].to(net.device) / self.estimator.scale_
-            found = torch.cat([net.module_(part) for part in y.split(5)])
-        found = found[:, 0].cpu().numpy() * self.estimator.scale_
-        gain = psnr(images, found)
+        Y, images, baseline, scale = self.data
+        gain = psnr(images, reconstruct(net, Y, scale))
         self.rows.append(
             {
                 "epoch": len(net.history),
@@ -69,11 +67,11 @@ def main():
     Y = operator.measure(images)
     baseline = psnr(images[80:], operator.reconstruct(Y[80:]))
 
-    watch = Watch(Y[80:], images[80:], baseline)
+    scale = scale_of(operator, Y[:80])
+    watch = Watch(Y[80:], images[80:], baseline, scale)
     estimator = EquivariantReconstructor(
         operator, Rotations(360), random_state=0, callbacks=[watch], **options.settings
     )
-    watch.estimator = estimator
     watch.start = time.perf_counter(), time.process_time()
     estimator.fit(Y[:80])
     reached = [row for row in watch.rows if row["gain_dB"] >= GAIN]

@@ -9,6 +9,7 @@ seconds: with one thread they hardly depend on what else the machine does.
 """
 
 import argparse
+import math
 import time
 
 import _record
@@ -17,24 +18,34 @@ import torch
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
-BASE = {"n_stages": 1, "depth": 3, "width": 16, "n_consistency": 3}
+SMOKE = ["{ct16}", "--epochs", "1", "--only", "depth 3, two consistency steps"]
+
+
+def unrolled(n_stages=1, width=16, depth=3, n_consistency=3):
+    part = UNet(width=width, depth=depth)
+    return Unrolled(part, n_stages=n_stages, n_consistency=n_consistency)
+
+
 REFINED = {"n_refinements": 1}
-# name: (parameters of the operator, parameters of the estimator)
+# name: (parameters of the operator, network, share of the epochs, batch size)
 SETTINGS = {
-    "depth 4": (REFINED, {"depth": 4}),
-    "depth 3": (REFINED, {}),
-    "depth 3, batches of one, twice the steps": (REFINED, {"batch_size": 1}),
-    "depth 3, A† not refined": ({}, {}),
-    "depth 3, two consistency steps": (REFINED, {"n_consistency": 2}),
-    "depth 3, width 24": (REFINED, {"width": 24}),
+    "depth 4": (REFINED, unrolled(depth=4), 1, 2),
+    "depth 3": (REFINED, unrolled(), 1, 2),
+    "depth 3, batches of one, twice the steps": (REFINED, unrolled(), 1, 1),
+    "depth 3, A† not refined": ({}, unrolled(), 1, 2),
+    "depth 3, two consistency steps": (REFINED, unrolled(n_consistency=2), 1, 2),
+    "depth 3, width 24": (REFINED, unrolled(width=24), 1, 2),
     # From here on for about the same processor time as 23 epochs of one network.
-    "two networks, half the epochs": ({}, {"n_stages": 2, "max_epochs": 12}),
-    "three networks, a third": ({}, {"n_stages": 3, "max_epochs": 8}),
+    "two networks, half the epochs": ({}, unrolled(2), 1 / 2, 2),
+    "three networks, a third": ({}, unrolled(3), 1 / 3, 2),
     "four networks of width 8 and depth 2": (
         {},
-        {"n_stages": 4, "width": 8, "depth": 2, "max_epochs": 12},
+        unrolled(4, width=8, depth=2),
+        1 / 2,
+        2,
     ),
 }
 
@@ -51,14 +62,16 @@ def main():
     result = {**_record.read("tune_defaults"), "machine": _record.machine()}
     result["setting"] = f"CT100 [:70] / [70:80], {options.epochs} epochs, seed 0"
     rows = result.setdefault("rows", {})
-    for name, (of_operator, of_estimator) in SETTINGS.items():
+    for name, (of_operator, network, share, batch_size) in SETTINGS.items():
         if name in rows if options.only is None else name not in options.only:
             continue
         estimator = EquivariantReconstructor(
             ParallelBeamCT(n_views=50, **of_operator),
             Rotations(360),
+            network=network,
+            batch_size=batch_size,
+            max_epochs=math.ceil(share * options.epochs),
             random_state=0,
-            **{**BASE, "max_epochs": options.epochs, **of_estimator},
         )
         start = time.process_time()
         estimator.fit(Y[:70])

@@ -23,21 +23,24 @@ import time
 import _record
 import numpy as np
 import torch
-from paper._recipes import TILTS_AND_ZOOMS
+from paper._recipes import NO_GRADIENT, TILTS_AND_ZOOMS
 from sklearn.base import clone
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
+SMOKE = ["ct", "{ct16}", "--epochs", "1", "--only", "EI, tilts and zooms"]
+SMOKE += ["ground truth, tilts and zooms"]
 N_TRAIN, N_ALL = 70, 80
-CT_EPOCHS, INPAINTING_EPOCHS = 8, 10
+EPOCHS = {"ct": 8, "inpainting": 10}
 
-
-TILTS, ZOOMS = TILTS_AND_ZOOMS.factors
+TILTS, ZOOMS = TILTS_AND_ZOOMS.parts
 ROTATIONS = {how: Rotations(360, interpolation=how) for how in ("bicubic", "fft")}
-# name: (group, whether ground truth is transformed by it)
+# name: (group, whether ground truth is transformed by it). Where images are shrunk, f
+# learns from them rather than changes them.
 CT = {
     "supervised": (None, True),
     "ground truth, rotations, fft": (ROTATIONS["fft"], True),
@@ -57,53 +60,60 @@ CT = {
     ),
 }
 _SMALL = {"batch_size": 1, "lr": 4e-3}
-_SHALLOW = {**_SMALL, "depth": 1, "n_consistency": 1}
+
+
+def shallow(n_stages, depth=1):
+    part = UNet(width=16, depth=depth)
+    return {**_SMALL, "network": Unrolled(part, n_stages=n_stages, n_consistency=1)}
+
+
 # name: (parameters, whether there is ground truth)
 INPAINTING = {
     "default": ({}, True),
     "batches of one": ({"batch_size": 1}, True),
     "batches of one, twice the rate": (_SMALL, True),
-    "four networks of depth 2": ({**_SHALLOW, "n_stages": 4, "depth": 2}, True),
-    "six of depth 1": ({**_SHALLOW, "n_stages": 6}, True),
-    "eight of depth 1": ({**_SHALLOW, "n_stages": 8}, True),
-    "ten of depth 1": ({**_SHALLOW, "n_stages": 10}, True),
+    "four networks of depth 2": (shallow(4, depth=2), True),
+    "six of depth 1": (shallow(6), True),
+    "eight of depth 1": (shallow(8), True),
+    "ten of depth 1": (shallow(10), True),
     "EI, default": ({}, False),
-    "EI, eight of depth 1": ({**_SHALLOW, "n_stages": 8}, False),
+    "EI, eight of depth 1": (shallow(8), False),
 }
 
 
-def transformed(group, images):
-    """Return T_g x for a g of each image and epoch, and the images themselves."""
+def transformed(group, images, n_epochs):
+    """Return T_g x for a g of each image and epoch."""
     group = group.resolve(images.shape[1:])
-    x = torch.from_numpy(np.concatenate([images] * CT_EPOCHS))[:, None]
+    x = torch.from_numpy(np.concatenate([images] * n_epochs))[:, None]
     g = group.sample(torch.Generator().manual_seed(0), len(x))
     return group.transform(x, g)[:, 0].numpy()
 
 
-def ct(name, images):
+def ct(name, images, n_epochs):
     group, has_truth = CT[name]
-    operator = ParallelBeamCT(n_views=50)
-    train, n_epochs = images[:N_TRAIN], CT_EPOCHS
+    operator, train = ParallelBeamCT(n_views=50), images[:N_TRAIN]
     if group is not None and has_truth:  # as many steps, each image once
-        train, n_epochs = transformed(group, train), 1
+        train, n_epochs = transformed(group, train, n_epochs), 1
     estimator = EquivariantReconstructor(
         operator,
         None if has_truth else group,
-        supervised=has_truth,
+        data_term="supervised" if has_truth else "auto",
+        equivariance_term=NO_GRADIENT if "zooms" in name else "auto",
         max_epochs=n_epochs,
         random_state=0,
     )
     return estimator, operator, train
 
 
-def inpainting(name, images):
+def inpainting(name, images, n_epochs):
     parameters, has_truth = INPAINTING[name]
     estimator = EquivariantReconstructor(
         Inpainting(0.3),
         None if has_truth else Shifts(),
-        supervised=has_truth,
+        data_term="supervised" if has_truth else "auto",
+        max_epochs=n_epochs,
         random_state=0,
-        **{"max_epochs": INPAINTING_EPOCHS, **parameters},
+        **parameters,
     )
     return estimator, Inpainting(0.3), images[:N_TRAIN]
 
@@ -127,8 +137,10 @@ def main():
     parser.add_argument("problem", choices=("ct", "inpainting"))
     parser.add_argument("file")
     parser.add_argument("--only", nargs="*", choices=(*CT, *INPAINTING), default=None)
+    parser.add_argument("--epochs", type=int, help="in place of 8 or 10")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    n_epochs = options.epochs or EPOCHS[options.problem]
     images = np.load(options.file)["images"][:N_ALL]
     images = images / np.float32(np.iinfo(images.dtype).max)
     make, names = ct, CT
@@ -139,9 +151,9 @@ def main():
         rows = result.setdefault(options.problem, {})
         if name in rows if options.only is None else name not in options.only:
             continue
-        estimator, operator, train = make(name, images)
+        estimator, operator, train = make(name, images, n_epochs)
         start = time.process_time()
-        truth = train if estimator.supervised else None
+        truth = train if estimator.data_term == "supervised" else None
         estimator.fit(operator.measure(train), truth)
         seconds = time.process_time() - start
         held_out = images[N_TRAIN:]

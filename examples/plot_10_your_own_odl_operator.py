@@ -18,6 +18,7 @@ from sklearn_ei import (
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ODLOperator, dot_test
 
 # %%
@@ -51,7 +52,11 @@ Y = operator.measure(images)
 train, test = slice(0, 16), slice(16, None)
 fbp = PseudoInverseReconstructor(operator).fit(Y[train])
 ei = EquivariantReconstructor(
-    operator, Rotations(360), max_epochs=8, width=8, random_state=0
+    operator,
+    Rotations(360),
+    network=Unrolled(UNet(width=8, depth=3)),
+    max_epochs=8,
+    random_state=0,
 ).fit(Y[train])
 
 # %%

@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
 # %%
@@ -51,8 +52,7 @@ readers = {
             Shifts(),
             max_epochs=8,
             batch_size=10,
-            depth=2,
-            n_stages=1,
+            network=Unrolled(UNet(width=16, depth=2), n_stages=1),
             random_state=0,
         )
     ),

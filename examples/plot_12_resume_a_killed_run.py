@@ -27,6 +27,7 @@ import skorch
 from sklearn_ei import EquivariantReconstructor, save
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
 name, dies = sys.argv[1], sys.argv[2] == "dies"
@@ -42,8 +43,8 @@ class Log(skorch.callbacks.Callback):
             os._exit(1)
 
 ei = EquivariantReconstructor(
-    operator, Rotations(360), max_epochs=10, width=8, n_stages=1,
-    checkpoint=name + ".checkpoint", callbacks=[Log()], random_state=0,
+    operator, Rotations(360), network=Unrolled(UNet(width=8, depth=3), n_stages=1),
+    max_epochs=10, checkpoint=name + ".checkpoint", callbacks=[Log()], random_state=0,
 )
 save(ei.fit(Y).set_params(callbacks=None), name + ".safetensors")
 """
@@ -80,7 +81,7 @@ undisturbed, killed = (
     load(folder / f"{name}.safetensors") for name in ("undisturbed", "killed")
 )
 weights, again = (
-    [w.numpy() for w in ei.net_.module_.state_dict().values()]
+    [w.numpy() for w in ei.function_.state_dict().values()]
     for ei in (undisturbed, killed)
 )
 assert all(np.array_equal(a, b) for a, b in zip(weights, again, strict=True))

@@ -12,6 +12,7 @@ import numpy as np
 
 from sklearn_ei import EquivariantReconstructor, check_group_rank
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Blur, Inpainting, ParallelBeamCT, gaussian_kernel
 
 # %%
@@ -78,8 +79,7 @@ for name, group in {
         alpha=0 if group is None else "auto",
         max_epochs=30,
         batch_size=8,
-        width=8,
-        depth=3,
+        network=Unrolled(UNet(width=8, depth=3)),
         check_rank=False,  # what it would warn of is the point here
         random_state=0,
     ).fit(Y)

@@ -19,6 +19,7 @@ from sklearn_ei.model_selection import (
     psnr_score,
     round_trip_score,
 )
+from sklearn_ei.networks import UNet
 from sklearn_ei.operators import Inpainting
 
 # %%
@@ -29,13 +30,8 @@ from sklearn_ei.operators import Inpainting
 images = make_thorax_phantoms(16, (32, 32), random_state=0)
 operator = Inpainting(0.3, image_shape=(32, 32))
 Y = operator.measure(images)
-settings = {
-    "max_epochs": 12,
-    "width": 8,
-    "n_stages": 1,
-    "n_consistency": 0,
-    "random_state": 0,
-}
+network = UNet(width=8, depth=3)
+settings = {"max_epochs": 12, "network": network, "random_state": 0}
 ei = EquivariantReconstructor(operator, Shifts(), **settings)
 
 # %%

@@ -15,6 +15,7 @@ from sklearn_ei import (
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
 # %%
@@ -25,6 +26,7 @@ shape = (48, 48)
 images = make_thorax_phantoms(16, shape, random_state=0)
 train, test = slice(0, 12), slice(12, None)
 views = [6, 12, 24, 48]
+network = Unrolled(UNet(width=8, depth=3))
 
 results = {"A†y": {}, "total variation": {}, "equivariant imaging": {}}
 for n_views in views:
@@ -34,7 +36,11 @@ for n_views in views:
         "A†y": PseudoInverseReconstructor(operator),
         "total variation": TotalVariationReconstructor(operator, nonneg=True),
         "equivariant imaging": EquivariantReconstructor(
-            operator, Rotations(360), max_epochs=8, width=8, random_state=0
+            operator,
+            Rotations(360),
+            network=network,
+            max_epochs=8,
+            random_state=0,
         ),
     }
     for name, method in methods.items():

@@ -14,6 +14,7 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn_ei import EquivariantReconstructor, check_group_rank
 from sklearn_ei.groups import Reflections, Shifts
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
 # %%
@@ -38,7 +39,11 @@ for group in (Reflections(), Shifts()):
 # %%
 
 ei = EquivariantReconstructor(
-    operator, Shifts(), max_epochs=15, n_stages=2, random_state=0
+    operator,
+    Shifts(),
+    network=Unrolled(UNet(width=16, depth=3), n_stages=2),
+    max_epochs=15,
+    random_state=0,
 )
 restored = ei.fit(Y[train]).predict(Y[test])
 

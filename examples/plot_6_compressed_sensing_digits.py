@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Shifts
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import CompressedSensing
 
 # %%
@@ -28,7 +29,8 @@ train, test = slice(0, 300), slice(300, None)
 
 # %%
 
-training = {"max_epochs": 8, "batch_size": 10, "width": 16, "depth": 2}
+network = Unrolled(UNet(width=16, depth=2))
+training = {"max_epochs": 8, "batch_size": 10, "network": network}
 methods = {
     "A†y": PseudoInverseReconstructor(operator),
     "measurement\nconsistency": EquivariantReconstructor(

@@ -17,6 +17,7 @@ from sklearn_ei import (
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import MRI
 
 # %%
@@ -49,7 +50,11 @@ for acceleration in (2, 3, 4):
     Y = operator.measure(images)
     linear = PseudoInverseReconstructor(operator).fit(Y[train])
     ei = EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=8, width=8, random_state=0
+        operator,
+        Rotations(360),
+        network=Unrolled(UNet(width=8, depth=3)),
+        max_epochs=8,
+        random_state=0,
     ).fit(Y[train])
     zero_filled[acceleration] = linear.predict(Y[test])
     equivariant[acceleration] = ei.predict(Y[test])

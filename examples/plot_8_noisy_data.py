@@ -12,6 +12,7 @@ from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import ParallelBeamCT
 
@@ -30,7 +31,8 @@ train, test = slice(0, 16), slice(16, None)
 # ``GaussianNoise()`` has no level: ``fit`` estimates it from what no image could
 # have produced.
 
-training = {"max_epochs": 10, "n_stages": 2, "width": 8, "random_state": 0}
+network = Unrolled(UNet(width=8, depth=3), n_stages=2)
+training = {"max_epochs": 10, "network": network, "random_state": 0}
 ei = EquivariantReconstructor(operator, Rotations(360), **training)
 robust = EquivariantReconstructor(
     operator, Rotations(360), noise=GaussianNoise(), **training

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn_ei import ConformalReconstructor, EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
 # %%
@@ -25,7 +26,11 @@ Y = operator.measure(images)
 train, calibration, test = slice(0, 16), slice(16, 24), slice(24, None)
 
 ei = EquivariantReconstructor(
-    operator, Rotations(360), max_epochs=8, width=8, random_state=0
+    operator,
+    Rotations(360),
+    network=Unrolled(UNet(width=8, depth=3)),
+    max_epochs=8,
+    random_state=0,
 ).fit(Y[train])
 
 # %%

@@ -45,7 +45,7 @@ def _run(options):
     for name, estimator in methods.items():
         start = time.perf_counter()
         _show_progress(estimator, name)
-        truth = images[train] if getattr(estimator, "supervised", False) else None
+        truth = images[train] if name == "supervised" else None
         estimator.fit(Y[train], truth)
         results[name] = estimator.predict(Y[test]), time.perf_counter() - start
     _print_table(results, methods, Y[test], None if images is None else images[test])
@@ -122,7 +122,7 @@ def _methods(operator, options, supervised):
         "equivariant imaging": ei,
     }
     if supervised:
-        methods["supervised"] = clone(ei).set_params(supervised=True, alpha=0)
+        methods["supervised"] = clone(ei).set_params(data_term="supervised", alpha=0)
     return methods
 
 

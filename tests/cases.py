@@ -12,14 +12,23 @@ import torch
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from sklearn_ei.groups import Permutations, Reflections, Rotations, Scalings, Shifts
+from sklearn_ei.groups import (
+    Permutations,
+    RandomAffine,
+    Reflections,
+    Rotations,
+    Scalings,
+    Shifts,
+)
 from sklearn_ei.operators import (
     MRI,
     BlockOperator,
     Blur,
     CompressedSensing,
+    Constants,
     Downsampling,
     FanBeamCT,
+    ForwardOperator,
     Inpainting,
     MatrixOperator,
     ODLOperator,
@@ -107,6 +116,55 @@ class RunningSums(LinearOperator):
     def _rmatvec(self, y):
         y = y.reshape(-1)
         return np.append(y, 0) + np.append(0, y)
+
+
+class Snapshot(ForwardOperator):
+    """Bands of an image through a mask each, added up on one plain detector.
+
+    y = Σ_b M_b x_b; Aᵀ y has the bands M_b y; A† y has M_b y / Σ_b M_b², and 0 where
+    no band gets through.
+    """
+
+    measurement_channels = "none"
+    has_orthogonal_rows = True
+
+    def __init__(self, masks, image_shape=None):
+        self.masks = masks  # (n_bands, H, W)
+        self.image_shape = image_shape
+
+    @property
+    def image_channels(self):
+        return len(self.masks)
+
+    def _infer_shapes(self, image_shape, measurement_shape):
+        shape = np.shape(self.masks)[1:]
+        for other in (image_shape, measurement_shape):
+            if other is not None and tuple(other) != shape:
+                raise ValueError(f"Got image_shape={other}, but expected {shape}.")
+        return shape, shape
+
+    def _build(self, image_shape, measurement_shape):
+        masks = torch.as_tensor(self.masks)
+        power = masks.square().sum(0)
+        inverse = torch.where(power > 0, 1 / power, torch.zeros_like(power))
+        return Constants(masks=masks, inverse=inverse)
+
+    def _forward(self, x, constants):
+        return (constants.masks * x).sum(dim=1, keepdim=True)
+
+    def _adjoint(self, y, constants):
+        return constants.masks * y
+
+    def _pinv(self, y, constants):
+        return constants.masks * (constants.inverse * y)
+
+
+def bayer(height, width):
+    """Return the mask of a Bayer pattern, (H, W, 3): each pixel sees one colour."""
+    mask = np.zeros((height, width, 3), dtype=bool)
+    mask[::2, ::2, 0] = mask[::2, 1::2, 1] = mask[1::2, ::2, 1] = True
+    mask[1::2, 1::2, 2] = True
+    return mask
 
 
 def _random_matrix(*shape):
@@ -208,6 +266,17 @@ OPERATORS = [
     OperatorCase(
         "inpainting-mask", Inpainting(mask=np.eye(7, 5), image_shape=(7, 5)), 1e-6
     ),
+    OperatorCase(
+        "inpainting-bayer",
+        Inpainting(mask=bayer(7, 8), image_shape=(7, 8)),
+        1e-6,
+        n_channels=3,
+    ),
+    OperatorCase(
+        "inpainting-volume",
+        Inpainting(mask=_random_matrix(4, 5, 3) > 0, image_shape=(4, 5, 3)),
+        1e-6,
+    ),
     OperatorCase("dense", MatrixOperator(_random_matrix(12, 30), (6, 5), (3, 4)), 1e-6),
     OperatorCase(
         "dense-tall",
@@ -259,6 +328,12 @@ OPERATORS = [
         ),
         0.1,
         n_channels=2,
+    ),
+    OperatorCase(
+        "snapshot",
+        Snapshot(np.random.default_rng(0).random((3, 7, 6)).round(1)),
+        1e-6,
+        n_channels=3,
     ),
 ]
 
@@ -327,6 +402,33 @@ GROUPS = [
         (31, 24),
         0.15,
     ),
+    GroupCase(
+        "random-affine",
+        RandomAffine(degrees=12, scale=(0.8, 1.1)).resolve((32, 32)),
+        (32, 32),
+        0.05,
+    ),
+    GroupCase(
+        "random-affine-all",
+        RandomAffine(
+            40,
+            degrees=(0, 30),
+            scale=(0.9, 1.2),
+            shear=10,
+            translate=(0.02, 0.05),
+            mirror=True,
+            interpolation="bilinear",
+            random_state=1,
+        ).resolve((33, 28)),
+        (33, 28),
+        0.1,
+    ),
+    GroupCase(
+        "random-affine-1d",
+        RandomAffine(20, scale=(0.8, 1.25), translate=0.05, mirror=True).resolve((40,)),
+        (40,),
+        0.06,
+    ),
     GroupCase("permutations", Permutations(6).resolve((3, 2)), (3, 2)),
     GroupCase("permutations-1d", Permutations(5).resolve((6,)), (6,)),
     GroupCase(
@@ -362,6 +464,20 @@ GROUPS = [
         (Reflections((1, 0)) * Shifts()).resolve((4, 5)),
         (4, 5),
         compose=flip_and_shift,
+    ),
+    GroupCase(
+        "tilts-and-zooms",
+        (
+            Rotations(angles=[-9, 4, 11], interpolation="bicubic") * Scalings([0.8])
+        ).resolve((32, 32)),
+        (32, 32),
+        0.1,
+    ),
+    GroupCase(
+        "turns-shifts-and-zooms",
+        (Rotations(8) * Reflections(0) * Shifts(2) * Scalings([0.9])).resolve((24, 24)),
+        (24, 24),
+        0.1,
     ),
     GroupCase(
         "product-of-three",

@@ -26,9 +26,16 @@ def read(path):
     return path.read_text("utf-8")
 
 
+def code_blocks(page):
+    """Return the Python of a page in order, files that it includes as well."""
+    pattern = r"```python\n(.*?)```|```{literalinclude} (\S+\.py)\n"
+    found = re.findall(pattern, read(page), re.DOTALL)
+    return [block or read(page.parent / file) for block, file in found]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_blocks_run_in_order(page):
-    blocks = re.findall(r"```python\n(.*?)```", read(page), re.DOTALL)
+    blocks = code_blocks(page)
     if not blocks:
         pytest.skip("no Python on this page")
     # The largest of the examples is made smaller; the code is otherwise as shown.
@@ -94,6 +101,8 @@ def public_names():
         module = importlib.import_module(f"sklearn_ei.{room}")
         for name in module.__all__:
             value = getattr(module, name)
+            if not callable(value):  # constants are named where they matter
+                continue
             if value not in names.values():  # else it has a shorter name
                 names[f"sklearn_ei.{room}.{name}"] = value
     return names

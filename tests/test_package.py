@@ -1,6 +1,7 @@
 """What holds for the package as a whole."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ import sklearn_ei
 
 # Ground floor first; imports go down only, as doc/architecture.md says.
 FLOORS = [
-    {"utils", "networks"},
-    {"operators", "groups", "noise"},
+    {"utils"},
+    {"operators", "groups", "noise", "networks"},
     {"losses", "identifiability"},
     {"training"},
     {"metrics", "datasets", "preprocessing"},
@@ -25,31 +26,95 @@ FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 SOURCE = Path(sklearn_ei.__file__).parent
 
 
-def imported_rooms(path):
-    """Yield the rooms of this package that a file imports from, at any depth."""
-    depth = len(path.relative_to(SOURCE).parts)
+def imports(path, source=SOURCE):
+    """Yield what a file imports from this package, at any depth, as dotted parts.
+
+    The module, without the package's own name, and the name that is taken from it;
+    None where a module is imported as a whole.
+    """
+    package = ["sklearn_ei", *path.relative_to(source).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            names = [node.module] if node.module else [a.name for a in node.names]
-            yield from (name.split(".")[0] for name in names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            parts = node.module.split(".")
-            if parts[0] == "sklearn_ei":
-                yield from parts[1:2] or [a.name for a in node.names]
+        if isinstance(node, ast.Import):
+            modules = [(alias.name.split("."), None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            within = package[: len(package) + 1 - node.level] if node.level else []
+            module = within + (node.module.split(".") if node.module else [])
+            modules = [(module, alias.name) for alias in node.names]
+        else:
+            continue
+        for (first, *module), name in modules:
+            if first == "sklearn_ei":
+                # ``from . import room`` of the package itself
+                yield (module, name) if module else ([name] if name else [], None)
 
 
-@pytest.mark.parametrize(
+def rooms_of(path, source=SOURCE):
+    """Return a file's own room, and what it imports from each other one."""
+    room = path.relative_to(source).parts[0].removesuffix(".py")
+    others = [(m, n) for m, n in imports(path, source) if m and m[0] != room]
+    return room, [(m, n) for m, n in others if m[0] in FLOOR_OF]
+
+
+MODULES = pytest.mark.parametrize(
     "path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE))
 )
+
+
+@MODULES
 def test_imports_go_down_only(path):
-    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    room, others = rooms_of(path)
     if room == "__init__":
         return
     assert room in FLOOR_OF, f"give the room {room!r} a floor"
-    for other in imported_rooms(path):
-        if other == room or other not in FLOOR_OF:
-            continue
+    for (other, *_), _ in others:
         assert FLOOR_OF[other] < FLOOR_OF[room], f"{room} imports {other}"
+
+
+def trespasses(path, source=SOURCE):
+    """Return the imports of a file that reach behind the door of another room."""
+    found = []
+    for (other, *inner), name in rooms_of(path, source)[1]:
+        if other == "utils":  # the ground floor has no door: any public name of it
+            module = ".".join(["sklearn_ei", other, *inner])
+            public = [n for n in dir(importlib.import_module(module)) if n[0] != "_"]
+            allowed = len(inner) == 1 and inner[0][0] != "_"
+            allowed &= name is None or name in public
+        else:
+            public = importlib.import_module(f"sklearn_ei.{other}").__all__
+            allowed = not inner and (name is None or name in public)
+        if not allowed:
+            found.append(".".join([other, *inner, *([name] if name else [])]))
+    return found
+
+
+@MODULES
+def test_rooms_import_from_each_other_what_is_public(path):
+    assert not trespasses(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from ..operators import Blur, Layout", []),
+        ("from ..operators._base import ForwardOperator", True),
+        ("from ..operators import _base", True),
+        ("from ..operators import gaussian", True),  # not public, whatever it is
+        ("def f():\n    from ..training.machine import Processes", True),
+        ("from sklearn_ei.training._net import ReconstructionNet", True),
+        ("import sklearn_ei.training._net", True),
+        ("import sklearn_ei.training.machine as machine", True),
+        ("from ._net import anything", []),  # of its own room
+        ("from ..utils.random import draw_seed", []),
+        ("from ..utils.random import _FORK_LOCK", True),
+        ("from ..utils import random", True),  # which module a name is of is said
+        ("from .. import __version__", []),
+    ],
+)
+def test_reaching_behind_a_door_is_found(line, found, tmp_path):
+    (tmp_path / "inspection").mkdir()
+    path = tmp_path / "inspection" / "_module.py"
+    path.write_text(line, "utf-8")
+    assert bool(trespasses(path, tmp_path)) == bool(found)
 
 
 def run_python(code):
@@ -121,7 +186,6 @@ def test_every_public_name_exists_and_is_documented():
     ],
 )
 def test_public_classes_and_functions_document_their_parameters(room):
-    import importlib
     import inspect
 
     module = importlib.import_module(f"sklearn_ei.{room}")
@@ -129,6 +193,8 @@ def test_public_classes_and_functions_document_their_parameters(room):
         value = getattr(module, name)
         if isinstance(value, type) and issubclass(value, Exception):
             continue  # has the parameters of every exception
+        if not callable(value):
+            continue  # a constant
         doc = inspect.getdoc(value)
         signature = inspect.signature(value)
         for parameter in signature.parameters.values():

@@ -13,6 +13,7 @@ import pytest
 
 from sklearn_ei import EquivariantReconstructor, load
 from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.networks import UNet
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "benchmarks" / "paper").is_dir():
@@ -249,8 +250,11 @@ def test_the_paper_s_settings(problem, data, out):
     ei = _runs.Run(Spec(problem, "ei"), settings)
     parameters = ei.estimator.get_params(deep=False)
     assert parameters["alpha"] == alpha
-    assert (parameters["width"], parameters["depth"]) == (64, 4)
-    assert (parameters["n_stages"], parameters["n_consistency"]) == (1, 0)
+    network = parameters["network"]
+    assert isinstance(network, UNet)  # one, and no data consistency
+    assert network.get_params() == {"width": 64, "depth": 4}
+    n_transforms = {"ct": 5, "inpainting": 3}[problem]
+    assert parameters["equivariance_term"].n_transforms == n_transforms
     milestones = {"ct": (2000, 3000, 4000), "inpainting": (500, 1000, 1500)}
     assert ei.schedule == (milestones[problem], 1e-8)
     assert _runs.Run(Spec(problem, "ei-adversarial"), settings).estimator.beta == 1e-8
@@ -261,8 +265,12 @@ def test_the_paper_s_group_beside_ours(data, out):
     assert [its.canonical(p) for p in ("fast", "plain", "paper")] == [its, ours, ours]
     settings = settings_of(data, out)
     problem = _problems.load_problem("ct", settings)
-    groups = [make_estimator(s, problem, settings).group for s in (ours, its)]
-    assert str(groups[1]) == str(problem.group) != str(groups[0])
+    estimators = [make_estimator(s, problem, settings) for s in (ours, its)]
+    groups = [str(ei.group) for ei in estimators]
+    assert groups[1] == str(problem.group) != groups[0]
+    # What is tilted and shrunk is learned from; the paper lets gradients pass.
+    assert estimators[0].equivariance_term.stop_gradient
+    assert estimators[1].equivariance_term == "auto"
 
 
 def test_other_settings_are_other_runs(data, out):
@@ -293,9 +301,7 @@ def test_steps_of_the_rate(ct_problem, tmp_path):
         operator,
         Rotations(360),
         beta=1e-4,
-        width=4,
-        depth=2,
-        n_stages=1,
+        network=UNet(width=4, depth=2),
         lr=1e-3,
         lr_schedule="constant",
         max_epochs=4,
@@ -420,4 +426,4 @@ def test_estimators_are_those_of_the_package(data, out):
         for name, value in ei.get_params(deep=False).items()
         if value is not getattr(default, name) and value != getattr(default, name)
     }
-    assert changed <= {"group", "random_state"}
+    assert changed <= {"group", "equivariance_term", "random_state"}

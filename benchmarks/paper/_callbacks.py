@@ -6,6 +6,8 @@ from skorch.callbacks import Callback
 
 from sklearn_ei.metrics import psnr
 
+from .._look import reconstruct
+
 
 class StepSchedule(Callback):
     """The paper's schedule: a tenth of the rate after each milestone.
@@ -51,16 +53,18 @@ class Watch(Callback):
         To look at; in the history they are ``psnr_train`` and so on.
     every : int
         Epochs between looks.
+    scale : float
+        The unit of the training.
     """
 
     seconds_between_lines = 20
 
-    def __init__(self, label, n_epochs, sets, every):
+    def __init__(self, label, n_epochs, sets, every, scale):
         self.label = label
         self.n_epochs = n_epochs
         self.sets = sets
         self.every = every
-        self.predict = None  # the estimator's, once there is one
+        self.scale = scale
         self.last_line_ = 0.0
 
     def on_epoch_begin(self, net, **kwargs):
@@ -71,9 +75,8 @@ class Watch(Callback):
         history.record("cpu_seconds", time.process_time() - self.start_)
         if epoch % self.every and epoch < self.n_epochs:
             return
-        net.module_.eval()
         found = {
-            name: psnr(images, self.predict(Y))
+            name: psnr(images, reconstruct(net, Y, self.scale))
             for name, (Y, images) in self.sets.items()
         }
         for name, value in found.items():

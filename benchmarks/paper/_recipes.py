@@ -9,6 +9,8 @@ from sklearn_ei import (
     TotalVariationReconstructor,
 )
 from sklearn_ei.groups import Rotations, Scalings
+from sklearn_ei.losses import EquivarianceTerm
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 
 PRESETS = ("fast", "plain", "paper")
@@ -17,21 +19,22 @@ _ROTATIONS = Rotations(360)  # the paper's, for CT
 # Slices that are tilted and shrunk, chosen on validation slices: doc/results.md.
 TILTS_AND_ZOOMS = Rotations(
     angles=(*range(-12, 0), *range(1, 13)), interpolation="bicubic"
-) * Scalings(
-    (0.8, 0.85, 0.9, 0.95),
-    reciprocals=False,
-    interpolation="bicubic",
-    stop_gradient=True,
-)
+) * Scalings((0.8, 0.85, 0.9, 0.95), reciprocals=False, interpolation="bicubic")
+# f learns from transformed slices, rather than changes them.
+NO_GRADIENT = EquivarianceTerm(stop_gradient=True)
 
 # strategy: (title, parameters, whether it gets ground truth)
 LEARNED = {
     "mc": ("measurement consistency", {"alpha": 0}, False),
     "ei": ("EI", {}, False),
     "ei-adversarial": ("EI adversarial", {"beta": None}, False),
-    "supervised": ("supervised", {"supervised": True, "alpha": 0}, True),
-    "supervised-ei": ("supervised + EI", {"supervised": True}, True),
-    "ei-rotations": ("EI, the paper's group", {"group": _ROTATIONS}, False),
+    "supervised": ("supervised", {"data_term": "supervised", "alpha": 0}, True),
+    "supervised-ei": ("supervised + EI", {"data_term": "supervised"}, True),
+    "ei-rotations": (
+        "EI, the paper's group",
+        {"group": _ROTATIONS, "equivariance_term": "auto"},
+        False,
+    ),
     "ei-robust": ("EI, noise level estimated", {"noise": GaussianNoise()}, False),
     "ei-single": ("EI on the single measurement", {}, False),
 }
@@ -53,21 +56,17 @@ TITLES = {
 TV_GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 N_TV = 4
 
-_PLAIN = {"n_stages": 1, "n_consistency": 0}
+_PLAIN = {"network": UNet(width=16, depth=3)}
 _PAPER = {
-    **_PLAIN,
-    "width": 64,
-    "depth": 4,
+    "network": UNet(width=64, depth=4),
     "lr_schedule": "constant",
     "precision": "float32",
 }
 _ESTIMATOR = {
-    ("fast", "ct"): {"group": TILTS_AND_ZOOMS},
+    ("fast", "ct"): {"group": TILTS_AND_ZOOMS, "equivariance_term": NO_GRADIENT},
     # Lost pixels follow from those beside them: many shallow networks in turn.
     ("fast", "inpainting"): {
-        "n_stages": 8,
-        "depth": 1,
-        "n_consistency": 1,
+        "network": Unrolled(UNet(width=16, depth=1), n_stages=8, n_consistency=1),
         "batch_size": 1,
         "lr": 4e-3,
         "max_epochs": 10,
@@ -79,7 +78,7 @@ _ESTIMATOR = {
         "alpha": 100.0,
         "lr": 5e-4,
         "batch_size": 2,
-        "n_transforms": 5,
+        "equivariance_term": EquivarianceTerm(n_transforms=5),
         "max_epochs": 5000,
     },
     ("paper", "inpainting"): {
@@ -87,7 +86,7 @@ _ESTIMATOR = {
         "alpha": 1.0,
         "lr": 1e-3,
         "batch_size": 1,
-        "n_transforms": 3,
+        "equivariance_term": EquivarianceTerm(n_transforms=3),
         "max_epochs": 2000,
     },
 }

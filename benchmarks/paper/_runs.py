@@ -15,6 +15,7 @@ from sklearn_ei.metrics import psnr, psnr_of_pixels, ssim
 from sklearn_ei.utils.files import write_atomically
 
 from .. import _record
+from .._look import scale_of
 from ._callbacks import StepSchedule, Watch
 from ._problems import load_problem
 from ._recipes import DIP, LEARNED, N_TV, TV_GRID, make_estimator, schedule_of
@@ -22,7 +23,7 @@ from ._recipes import DIP, LEARNED, N_TV, TV_GRID, make_estimator, schedule_of
 FORMAT = 1
 _POINTS = 100  # at most about so many looks at the images in one training
 _N_TRAIN_LOOK = 10
-_NOT_IDENTITY = ("callbacks", "checkpoint", "cuda_graphs", "device", "verbose")
+_NOT_IDENTITY = ("callbacks", "checkpoint", "device", "verbose")
 
 
 class Run:
@@ -145,8 +146,13 @@ class Run:
         sets = {"train": (problem.Y[look], problem.images[look])}
         if self.spec.sample is None:
             sets["test"] = (problem.Y[test], problem.images[test])
-        watch = Watch(self.name, n_epochs, sets, every=max(1, n_epochs // _POINTS))
-        watch.predict = estimator.predict
+        watch = Watch(
+            self.name,
+            n_epochs,
+            sets,
+            every=max(1, n_epochs // _POINTS),
+            scale=scale_of(estimator.operator, problem.Y[train]),
+        )
         callbacks = [watch]
         if self.schedule is not None:
             callbacks.append(StepSchedule(*self.schedule))

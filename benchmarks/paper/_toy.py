@@ -9,12 +9,14 @@ import numpy as np
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
 from ._figures import _finish, _pyplot
 
 LENGTH, HALF_WIDTH = 64, 10
 LOST = slice(34, 42)
+NETWORK = Unrolled(UNet(width=16, depth=3), n_stages=1, n_consistency=1)
 _CENTRE = 32
 _N_TRAIN, _N_TEST, _EPOCHS = 200, 50, 150
 
@@ -52,8 +54,7 @@ def figure3(settings):
                 operator,
                 Shifts(),
                 alpha,
-                n_stages=1,
-                n_consistency=1,
+                network=NETWORK,
                 batch_size=10,
                 max_epochs=settings.scaled(_EPOCHS),
                 precision="float32",

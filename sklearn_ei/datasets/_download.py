@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,18 +27,22 @@ class RemoteFile:
         Where it is published.
     sha256 : str or None
         Its checksum, if it is known beforehand.
+    decode : callable or None
+        Called with its path, raises an error if it is not what it should be.
     """
 
     name: str
     url: str
     sha256: str | None = None
+    decode: Callable | None = None
 
 
 def fetch_files(files, folder, *, data_home, download_if_missing):
     """Return the paths of files, downloaded where they are missing, and checked.
 
     A file whose checksum is not known beforehand is trusted once: what is found
-    first is written to ``SHA256SUMS`` beside the data, and holds from then on.
+    first, and can be decoded, is written to ``SHA256SUMS`` beside the data, and
+    holds from then on. Servers answer with login pages and half of a file, too.
 
     Parameters
     ----------
@@ -62,7 +67,8 @@ def fetch_files(files, folder, *, data_home, download_if_missing):
     OSError
         If a file is missing and cannot, or must not, be downloaded.
     ValueError
-        If a file has another checksum than it should have.
+        If a file has another checksum than it should have, or cannot be decoded; it
+        is not kept if it was just downloaded.
     """
     root = Path(get_data_home(data_home)) / folder
     sums = _read_sums(root)
@@ -71,8 +77,11 @@ def fetch_files(files, folder, *, data_home, download_if_missing):
     try:
         for file in files:
             path = root / file.name
-            if not path.exists():
+            is_new = not path.exists()
+            if is_new:
                 _download(file, path, download_if_missing)
+            if is_new or not (file.sha256 or file.name in sums):
+                _decode(file, path, is_new)
             found = _sha256(path)
             expected = file.sha256 or sums.setdefault(file.name, found)
             if found != expected.lower():
@@ -121,6 +130,22 @@ def _download(file, path, allowed):
             f"Got a file from {file.url} with another SHA-256 than the expected "
             f"{file.sha256}; it was not kept."
         ) from error
+
+
+def _decode(file, path, is_new):
+    """Refuse a file that is not what it should be, and remove it if it is new."""
+    if file.decode is None:
+        return
+    try:
+        file.decode(path)
+    except (OSError, ValueError) as error:
+        if is_new:
+            path.unlink()
+            raise ValueError(
+                f"Got a file from {file.url} that is not the expected one; it was not "
+                f"kept. {error}"
+            ) from error
+        raise ValueError(f"{error} Remove it to download it anew.") from error
 
 
 @contextmanager

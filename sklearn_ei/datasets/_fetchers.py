@@ -8,6 +8,7 @@ import numpy as np
 from ..utils.params import brief
 from ._download import RemoteFile, fetch_files
 from ._folder import load_images
+from ._matlab import read_matlab
 
 _PUBLISHED = "https://raw.githubusercontent.com/edongdongchen/EI/main/dataset"
 _CT100_URL = f"{_PUBLISHED}/CT/CT100_128x128.mat"
@@ -66,18 +67,15 @@ def fetch_ct100(*, data_home=None, download_if_missing=True, url=None, sha256=No
     if url is None:
         url, sha256 = _CT100_URL, sha256 or _CT100_SHA256
     _check_source(url, sha256)
-    file = RemoteFile("CT100_128x128.mat", url, sha256)
+    file = RemoteFile("CT100_128x128.mat", url, sha256, _read_ct100)
     (path,) = fetch_files(
         [file], "ct100", data_home=data_home, download_if_missing=download_if_missing
     )
-    from scipy.io import loadmat
+    return _read_ct100(path)
 
-    try:
-        images = loadmat(path, variable_names=["DATA"])["DATA"]
-    except (KeyError, ValueError, NotImplementedError) as error:
-        raise ValueError(
-            f"Got {str(path)!r}, but expected a MATLAB file with a variable DATA."
-        ) from error
+
+def _read_ct100(path):
+    images = read_matlab(path, "DATA").data
     if images.ndim != 3 or images.dtype.kind not in "fiu":
         raise ValueError(
             f"Got DATA of shape {images.shape} and type {images.dtype} in "
@@ -169,7 +167,9 @@ def fetch_urban100(
             "img_100.png."
         )
     files = [
-        RemoteFile(name, f"{url}/{name}", sums.get(PurePosixPath(name).name))
+        RemoteFile(
+            name, f"{url}/{name}", sums.get(PurePosixPath(name).name), _load_photograph
+        )
         for name in names
     ]
     paths = fetch_files(
@@ -179,6 +179,10 @@ def fetch_urban100(
         download_if_missing=download_if_missing,
     )
     return load_images(paths, image_shape, crop_shape=(512, 512), as_grey=False)
+
+
+def _load_photograph(path):
+    load_images([path], None, crop_shape=(512, 512), as_grey=False)
 
 
 def _check_source(url, sha256):

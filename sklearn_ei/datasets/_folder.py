@@ -7,8 +7,14 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from ..utils.params import brief, check_shape
+from ._files import files_in, require
+from ._tiff import read_tiff
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_TIFF_COLOURS = ("MINISBLACK", "MINISWHITE", "RGB")
+_ALPHA = (1, 2)  # associated and unassociated
+# Modes of Pillow with the values of grey pixels; of the others, RGB is asked for.
+_GREY = ("1", "L", "F", "I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def load_image_folder(folder, *, image_shape=None, crop_shape=None, as_grey=False):
@@ -17,8 +23,9 @@ def load_image_folder(folder, *, image_shape=None, crop_shape=None, as_grey=Fals
     Parameters
     ----------
     folder : str or path-like
-        With PNG, JPEG, TIFF or BMP files, which are read in the order of their
-        names; folders in it are not looked at.
+        With PNG, JPEG, TIFF or BMP files, which are read in the order of the numbers
+        in their names (2 before 10); hidden files, and folders in it, are not looked
+        at.
     image_shape : tuple (H, W), default=None
         Shape to resize to. None: images stay as they are, and have to be of one
         shape.
@@ -33,7 +40,8 @@ def load_image_folder(folder, *, image_shape=None, crop_shape=None, as_grey=Fals
     -------
     images : ndarray of shape (n_samples, H, W) or (n_samples, H, W, 3), float32
         Files of integers are divided by their type's largest value, and so in
-        [0, 1]; others have the values of the file. Transparency is left out.
+        [0, 1]; others have the values of the file. Transparency is left out, and
+        CMYK, palettes and the like become RGB.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def load_image_folder(folder, *, image_shape=None, crop_shape=None, as_grey=Fals
         raise TypeError(f"Got folder={brief(folder)}, but expected a path.")
     if not Path(folder).is_dir():
         raise OSError(f"Got folder={str(folder)!r}, but expected a folder that exists.")
-    paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in _SUFFIXES)
+    paths = files_in(Path(folder), _SUFFIXES)
     if not paths:
         raise ValueError(
             f"Got the folder {str(folder)!r} without an image, but expected files "
@@ -95,20 +103,20 @@ def load_images(paths, image_shape, *, crop_shape, as_grey):
 
 
 def _read(path, as_grey):
-    # scikit-image brings imageio, whose plugins are named here: left to itself it
-    # would try all of them, some of which warn.
-    from imageio.v3 import imread
-    from skimage.color import rgb2gray
-
-    tiff = path.suffix.lower() in (".tif", ".tiff")
+    """Return one image of a file, float32, grey or RGB."""
     try:
-        image = np.asarray(imread(path, plugin="tifffile" if tiff else "pillow"))
+        tiff = path.suffix.lower() in (".tif", ".tiff")
+        image = _read_tiff(path) if tiff else _read_picture(path)
+    except MemoryError:
+        raise
     except Exception as error:  # whatever a decoder makes of a damaged file
+        reason = " ".join(str(error).split())[:200].rstrip(".")
         raise OSError(
-            f"{str(path)!r} is not an image that can be read: {type(error).__name__}."
+            f"{str(path)!r} is not an image that can be read: {type(error).__name__} "
+            f"({reason})."
         ) from error
-    n_channels = image.shape[2] if image.ndim == 3 else 1
-    if image.ndim not in (2, 3) or n_channels > 4 or image.dtype.kind not in "bfiu":
+    n_channels = image.shape[2] if image.ndim == 3 else 3
+    if image.ndim not in (2, 3) or n_channels != 3 or image.dtype.kind not in "bfiu":
         raise ValueError(
             f"Got {str(path)!r} of shape {image.shape} and type {image.dtype}, but "
             "expected one grey or colour image of real numbers."
@@ -116,11 +124,47 @@ def _read(path, as_grey):
     if image.dtype.kind in "iu":
         image = image / np.float32(np.iinfo(image.dtype).max)
     image = image.astype(np.float32)
-    if image.ndim == 3 and n_channels in (2, 4):
-        image = image[..., :-1]  # the last one is transparency
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
-    return rgb2gray(image) if as_grey and image.ndim == 3 else image
+    if not as_grey or image.ndim == 2:
+        return image
+    from skimage.color import rgb2gray
+
+    return rgb2gray(image)
+
+
+def _read_picture(path):
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        mode = picture.mode
+        if ";16" in str(picture.tile) and mode not in _GREY:
+            raise ValueError("colours of 16 bits, of which Pillow keeps 8; use TIFF")
+        if mode in ("LA", "La"):
+            image = np.asarray(picture.getchannel(0))
+        elif mode in (*_GREY, "RGB"):
+            image = np.asarray(picture)
+        else:
+            image = np.asarray(picture.convert("RGB"))
+    # Older versions of Pillow hand out 16 bits of grey as 32.
+    return image.astype(np.uint16) if mode == "I" else image
+
+
+def _read_tiff(path):
+    tifffile = require("tifffile", "load_image_folder")
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        inverted = page.photometric.name == "MINISWHITE"
+        n_alpha = sum(kind in _ALPHA for kind in page.extrasamples)
+        n_bits = page.bitspersample
+    frames, axes, _ = read_tiff(tifffile, path, _TIFF_COLOURS)
+    image = frames if len(frames) > 1 else frames[0]
+    if n_alpha and axes[-1] == "S":
+        image = image[..., :-n_alpha]
+        image = image[..., 0] if image.shape[-1] == 1 else image
+    if inverted and image.dtype.kind == "u":
+        image = np.array(2**n_bits - 1 - image, image.dtype)
+    elif inverted:
+        raise ValueError(f"white is zero in values of type {image.dtype}")
+    return image
 
 
 def _resize(image, image_shape, crop_shape, path):

@@ -1,17 +1,21 @@
 """Groups of symmetries under which the set of images is invariant."""
 
+from ._affine import AffineGroup
 from ._base import Group
 from ._permutations import Permutations
 from ._product import ProductGroup
+from ._random_affine import RandomAffine
 from ._reflections import Reflections
 from ._rotations import Rotations
 from ._scalings import Scalings
 from ._shifts import Shifts
 
 __all__ = [
+    "AffineGroup",
     "Group",
     "Permutations",
     "ProductGroup",
+    "RandomAffine",
     "Reflections",
     "Rotations",
     "Scalings",

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, clone
 
 from ..utils.html import FactsMixin, shape_text
 from ..utils.params import brief
+from ..utils.spread import spread
 
 
 class _Adjoint(torch.autograd.Function):
@@ -40,16 +41,35 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     - ``is_exact = True`` if T is unitary, T_g⁻¹ = T_gᵀ. If not, T_g⁻¹, exact
       or interpolated, as ``_inverse_transform``;
     - ``generators``, if fewer elements than all generate the group;
-    - ``_check_params``, if parameters or the shape of images can be wrong.
+    - ``_check_params``, if parameters or the shape of images can be wrong;
+    - ``affine_map``, if T_g moves pixels by an affine map of their coordinates,
+      so that products resample once. Where T_g is nothing but that, subclass
+      :class:`AffineGroup`;
+    - what :func:`~sklearn_ei.check_group_rank` may use to be faster:
+      ``is_cyclic``, ``is_all_shifts``, ``quarter_turn_step`` and
+      ``representative_elements``.
 
     Attributes
     ----------
+    image_shape : tuple of int or None
+        Spatial shape of the images; None until :meth:`resolve` has fixed it.
     n_elements : int or None
         Order of the group. May be None until :meth:`resolve` has fixed the
         images' shape.
     is_exact : bool
         Whether T is a true unitary representation, rather than interpolated:
         T_g⁻¹ = T_gᵀ, and T_g T_h = T_gh wherever gh is an element.
+    interpolation : {"nearest", "bilinear", "bicubic", "fft"} or None
+        How values between pixels are found; None where none are needed.
+    parts : tuple of Group
+        The groups of a product, the last acting first; else the group alone.
+    is_cyclic : bool
+        Whether one element generates the group.
+    is_all_shifts : bool
+        Whether the elements are the cyclic shifts by whole pixels, all of them.
+    quarter_turn_step : int or None
+        k such that T_{g+k} turns square images by 90° (as ``torch.rot90``) after
+        T_g, for every g below n_elements − k; None if there is none.
 
     Examples
     --------
@@ -79,6 +99,9 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     """
 
     is_exact = False
+    interpolation: str | None = None
+    is_all_shifts: bool = False
+    quarter_turn_step: int | None = None
 
     _image_shape = None
 
@@ -97,6 +120,15 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         yield "images", shape_text(self._image_shape)
 
     # ------------------------------------------------------------------ shapes
+    @property
+    def image_shape(self):
+        """Spatial shape of the images, None while it is open."""
+        return self._image_shape
+
+    @image_shape.setter
+    def image_shape(self, shape):
+        self._image_shape = None if shape is None else tuple(shape)
+
     def resolve(self, image_shape: tuple[int, ...]) -> Self:
         """Return a copy that acts on images of one shape.
 
@@ -117,8 +149,17 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """
         self._check_params(tuple(image_shape))
         resolved = clone(self)
-        resolved._image_shape = tuple(image_shape)
+        resolved.image_shape = image_shape
         return resolved
+
+    def _fixed_shape(self):
+        """Return ``image_shape``, refusing if it is open."""
+        if self._image_shape is None:
+            raise ValueError(
+                f"{self} does not know the shape of the images yet: expected a group "
+                "returned by resolve(image_shape)."
+            )
+        return self._image_shape
 
     def _check_params(self, image_shape):
         """Refuse wrong parameters, and images the group cannot act on."""
@@ -182,21 +223,67 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return torch.arange(min(1, self.n_elements - 1), self.n_elements)
 
+    @property
+    def is_cyclic(self):
+        """Whether one element generates the group."""
+        return len(self.generators()) == 1
+
+    def representative_elements(self):
+        """Return elements whose action shows what the group is like.
+
+        Up to four generators (of a hundred permutations they would be many), and
+        seven elements that are spread over all; never the identity.
+
+        Returns
+        -------
+        g : torch.Tensor of shape (n,), int64
+        """
+        chosen = [*self.generators()[:4].tolist(), *spread(self.n_elements, 7)]
+        chosen = [g for g in dict.fromkeys(chosen) if g != 0]
+        return torch.tensor(chosen, dtype=torch.int64)
+
+    @property
+    def parts(self):
+        """The groups of a product, the last acting first; else the group alone."""
+        return (self,)
+
     def __mul__(self, other):
         """Return the product, whose elements act as T_g T_h, ``other`` first."""
         from ._product import ProductGroup
 
         if not isinstance(other, Group):
             return NotImplemented
-        if isinstance(other, ProductGroup):
-            # Every way to bracket a product gives the same one.
-            return self * other.first * other.second
-        return ProductGroup(self, other)
+        # Every way to bracket a product gives the same one.
+        product = self
+        for part in other.parts:
+            product = ProductGroup(product, part)
+        return product
 
     # ------------------------------------------------------------------ action
     @abstractmethod
     def _transform(self, x, g):
         """T_g x with one element per sample."""
+
+    def affine_map(self, g: torch.Tensor) -> torch.Tensor | None:
+        """Return M and b of (T_g x)(r) = x(M r + b), if the action is such.
+
+        Products of groups that have them interpolate once, with one map.
+
+        Parameters
+        ----------
+        g : torch.Tensor of shape (n,), int64
+            Elements of a group whose ``image_shape`` is known.
+
+        Returns
+        -------
+        maps : torch.Tensor of shape (n, d, d + 1), float64, or None
+            M and, in the last column, b, on the device of ``g``, for images with
+            d axes. r is in pixels from the image's centre, axes in the order of
+            ``image_shape``, as :func:`scipy.ndimage.affine_transform` has it.
+            Images are zero outside. None: T_g is no affine map of coordinates,
+            as for cyclic shifts.
+        """
+        return None
 
     def _checked(self, x, g):
         g = torch.as_tensor(g, dtype=torch.int64).reshape(-1)

@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import torch
+import torch.nn.functional as F
 
 from ..utils.params import brief
 from ._base import Group
@@ -78,6 +79,25 @@ class Reflections(Group):
     def generators(self):
         """Return the reflections along one axis each."""
         return 2 ** torch.arange(len(self._axes))
+
+    def affine_map(self, g):
+        """Return M and b of (T_g x)(r) = x(M r + b): M = diag(±1), b = 0.
+
+        Parameters
+        ----------
+        g : int or torch.Tensor of shape (n,)
+            Elements of a group whose ``image_shape`` is known.
+
+        Returns
+        -------
+        maps : torch.Tensor of shape (n, d, d + 1), float64
+            See :meth:`Group.affine_map`.
+        """
+        g, n_dims = torch.as_tensor(g).reshape(-1), len(self._fixed_shape())
+        signs = torch.ones((len(g), n_dims), dtype=torch.float64, device=g.device)
+        for bit, axis in enumerate(self._axes):
+            signs[:, axis] = 1.0 - 2 * ((g >> bit) % 2)
+        return F.pad(torch.diag_embed(signs), (0, 1))
 
     def _transform(self, x, g):
         n_dims = x.ndim - 2

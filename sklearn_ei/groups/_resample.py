@@ -1,4 +1,4 @@
-"""Linear maps of 2-D images about their centre: interpolated, and by shears."""
+"""Affine maps of images about their centre: interpolated, and by shears."""
 
 import math
 
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from ..utils.device import table
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
+_BY_FINENESS = ("nearest", "bilinear", "bicubic", "fft")
 
 
 def _working_dtype(x):
@@ -15,16 +16,51 @@ def _working_dtype(x):
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def resample(x, matrix, interpolation):
-    """Return images y(r) = x(M r), zero outside.
+def compose(maps):
+    """Return the map of T_1 T_2 … T_k from those of T_1 to T_k.
+
+    With (T_k x)(r) = x(M_k r + b_k), the last acts on images first, and its map
+    on coordinates last: M = M_k … M_2 M_1.
 
     Parameters
     ----------
-    x : torch.Tensor of shape (batch, channel, height, width)
-        Images.
-    matrix : torch.Tensor of shape (batch, 2, 2)
-        M, one for each sample. It acts on (column, row) in pixels from the
-        image's centre.
+    maps : iterable of torch.Tensor of shape (batch, d, d + 1)
+        M and b, side by side.
+
+    Returns
+    -------
+    torch.Tensor of shape (batch, d, d + 1)
+    """
+    first, *others = maps
+    for later in others:
+        moved = later[..., :-1] @ first
+        first = torch.cat([moved[..., :-1], moved[..., -1:] + later[..., -1:]], -1)
+    return first
+
+
+def invert(maps):
+    """Return the inverse of maps r ↦ M r + b, of shape (batch, d, d + 1)."""
+    # Without a look at whether M is singular, for which a GPU would wait.
+    matrix = torch.linalg.inv_ex(maps[..., :-1]).inverse
+    return torch.cat([matrix, -matrix @ maps[..., -1:]], -1)
+
+
+def finest(groups):
+    """Return the finest interpolation among groups that interpolate, or None."""
+    found = {group.interpolation for group in groups if not group.is_exact}
+    return max(found - {None}, key=_BY_FINENESS.index, default=None)
+
+
+def resample(x, maps, interpolation):
+    """Return images y(r) = x(M r + b), zero outside.
+
+    Parameters
+    ----------
+    x : torch.Tensor of shape (batch, channel, *image_shape)
+        Images with one, two or (not bicubic) three axes.
+    maps : torch.Tensor of shape (batch, d, d + 1), float64
+        M and b, side by side, one for each sample. They act on positions in
+        pixels from the image's centre, axes in the order of ``image_shape``.
     interpolation : {"bilinear", "bicubic", "nearest"}
         How values between pixels are found.
 
@@ -32,20 +68,27 @@ def resample(x, matrix, interpolation):
     -------
     y : torch.Tensor of the shape of ``x``
     """
-    dtype = _working_dtype(x)
-    height, width = x.shape[-2:]
-    # In grid_sample's units each axis runs from −1 to 1 whatever its length.
-    half = table((width, height), x.device).to(matrix.dtype)
-    theta = F.pad(matrix * half / half[:, None], (0, 1))
-    grid = F.affine_grid(theta.to(dtype), x.shape, align_corners=False)
+    shape, dtype = x.shape, _working_dtype(x)
+    if x.ndim == 3:
+        # As images of a single row, on which all positions fall.
+        x = x[:, :, None]
+        column, shift = maps[:, 0, :1], maps[:, 0, 1:]
+        zero, one = torch.zeros_like(shift), torch.ones_like(shift)
+        rows = [torch.cat([one, zero, zero], -1), torch.cat([zero, column, shift], -1)]
+        maps = torch.stack(rows, 1)
+    # grid_sample takes the last axis first, and each runs from −1 to 1 whatever
+    # its length.
+    half = table(x.shape[:1:-1], x.device) / 2
+    matrix = maps[..., :-1].flip((-2, -1)) * half / half[:, None]
+    theta = torch.cat([matrix, maps[..., -1:].flip(-2) / half[:, None]], -1)
     y = F.grid_sample(
         x.to(dtype),
-        grid,
+        F.affine_grid(theta.to(dtype), x.shape, align_corners=False),
         mode=interpolation,
         padding_mode="zeros",
         align_corners=False,
     )
-    return y.to(x.dtype)
+    return y.to(x.dtype).reshape(shape)
 
 
 def quarter_turns(x, count):

@@ -1,20 +1,38 @@
 """Rotations of 2-D images about their centre."""
 
+from functools import lru_cache
 from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils.device import table
+from ..utils.device import settled, table
 from ..utils.params import brief, check_option
-from ._base import Group
-from ._resample import INTERPOLATIONS, quarter_turns, resample, rotate_by_shears
+from ._affine import AffineGroup
+from ._resample import INTERPOLATIONS, quarter_turns, rotate_by_shears
 
 _DEFAULT_ORDER = 360
 
 
-class Rotations(Group):
+@lru_cache(maxsize=64)
+def _even_degrees(order):
+    return tuple(k * (360 / order) for k in range(order))
+
+
+@lru_cache(maxsize=64)
+def _maps(degrees, device):
+    """Return R_{−g} and no shift for angles, on (row, column); (n, 2, 3)."""
+    angles = np.deg2rad(degrees)
+    cos, sin = np.cos(angles), np.sin(angles)
+    # Of whole quarter turns, without their rounding errors.
+    whole = np.mod(degrees, 90) == 0
+    cos[whole], sin[whole] = cos[whole].round(), sin[whole].round()
+    rows = np.array([[cos, sin, 0 * cos], [-sin, cos, 0 * cos]])
+    return settled(torch.from_numpy(np.moveaxis(rows, -1, 0).copy()).to(device))
+
+
+class Rotations(AffineGroup):
     """Rotations of 2-D images, by multiples of 360°/n_elements or given angles.
 
     Parameters
@@ -73,8 +91,7 @@ class Rotations(Group):
     def _degrees(self):
         """Return the angles of all elements in degrees, as a tuple."""
         if self.angles is None:
-            order = self.n_elements or _DEFAULT_ORDER
-            return tuple(k * (360 / order) for k in range(order))
+            return _even_degrees(self.n_elements or _DEFAULT_ORDER)
         return (0.0, *np.asarray(self.angles, dtype=float).tolist())
 
     def resolve(self, image_shape):
@@ -160,18 +177,47 @@ class Rotations(Group):
             return super().generators()
         return torch.tensor([min(1, self.n_elements - 1)])
 
+    @property
+    def quarter_turn_step(self):
+        """A quarter of the order where that is whole, else None.
+
+        None for ``"fft"`` too, whose shears do not commute with quarter turns.
+        """
+        order = len(self._degrees())
+        sheared = self.interpolation == "fft" and not self.is_exact
+        if sheared or self.angles is not None or order % 4:
+            return None
+        return order // 4
+
+    def affine_map(self, g):
+        """Return M and b of (T_g x)(r) = x(M r + b): M = R_{−g}, b = 0.
+
+        Parameters
+        ----------
+        g : int or torch.Tensor of shape (n,)
+            Elements.
+
+        Returns
+        -------
+        maps : torch.Tensor of shape (n, 2, 3), float64, or None
+            See :meth:`Group.affine_map`. None for ``"fft"``, which is periodic.
+        """
+        if self.interpolation == "fft" and not self.is_exact:
+            return None
+        g = torch.as_tensor(g).reshape(-1)
+        return _maps(self._degrees(), g.device)[g]
+
     def _rotate(self, x, degrees):
         if self.is_exact:
             return quarter_turns(x, (degrees / 90).round())
-        if self.interpolation == "fft":
-            return rotate_by_shears(x, degrees)
-        angle = torch.deg2rad(degrees)
-        cos, sin = angle.cos(), angle.sin()
-        matrix = torch.stack([cos, -sin, sin, cos], dim=-1).reshape(-1, 2, 2)
-        return resample(x, matrix, self.interpolation)
+        return rotate_by_shears(x, degrees)
 
     def _transform(self, x, g):
-        return self._rotate(x, self.degrees(g))
+        if self.is_exact or self.interpolation == "fft":
+            return self._rotate(x, self.degrees(g))
+        return super()._transform(x, g)
 
     def _inverse_transform(self, x, g):
-        return self._rotate(x, -self.degrees(g))
+        if self.is_exact or self.interpolation == "fft":
+            return self._rotate(x, -self.degrees(g))
+        return super()._inverse_transform(x, g)

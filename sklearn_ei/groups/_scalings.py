@@ -1,18 +1,29 @@
 """Zooms of 2-D images about their centre."""
 
+from functools import lru_cache
 from numbers import Real
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
 from ..utils.device import table
-from ..utils.params import brief, check_option
-from ._base import Group
-from ._resample import INTERPOLATIONS, resample
+from ..utils.params import brief
+from ._affine import AffineGroup
 
 
-class Scalings(Group):
+@lru_cache(maxsize=64)
+def _with_reciprocals(factors, reciprocals):
+    """Return 1, the factors and, if wanted, their reciprocals, each one once."""
+    scales = [1.0]
+    for factor in factors:
+        pair = (factor, 1 / factor) if reciprocals else (factor,)
+        scales += [s for s in pair if not np.isclose(s, scales).any()]
+    return tuple(scales)
+
+
+class Scalings(AffineGroup):
     """Zooms of 2-D images by a finite set of factors, and their reciprocals.
 
     Parameters
@@ -25,10 +36,6 @@ class Scalings(Group):
         them, images are only shrunk (or only enlarged).
     interpolation : {"bilinear", "bicubic", "nearest"}, default="bilinear"
         How values between pixels are found; outside the image they are zero.
-    stop_gradient : bool, default=False
-        Whether :meth:`transform` passes no gradient on to x, so that f learns
-        from the zoomed images rather than changes them, as is done for
-        super-resolution and deblurring [1]_. :meth:`adjoint` is not affected.
 
     Attributes
     ----------
@@ -72,20 +79,15 @@ class Scalings(Group):
         *,
         reciprocals=True,
         interpolation="bilinear",
-        stop_gradient=False,
     ):
         self.factors = factors
         self.reciprocals = reciprocals
         self.interpolation = interpolation
-        self.stop_gradient = stop_gradient
 
     @property
     def _scales(self):
-        scales = [1.0]
-        for factor in np.asarray(self.factors, dtype=float).tolist():
-            pair = (factor, 1 / factor) if self.reciprocals else (factor,)
-            scales += [s for s in pair if not np.isclose(s, scales).any()]
-        return scales
+        factors = np.asarray(self.factors, dtype=float).tolist()
+        return _with_reciprocals(tuple(factors), self.reciprocals)
 
     @property
     def n_elements(self):
@@ -108,9 +110,8 @@ class Scalings(Group):
                 f"Got factors={brief(factors)}, but expected none equal to 1: the "
                 "identity is element 0 already."
             )
-        check_option("interpolation", self.interpolation, INTERPOLATIONS)
         check_scalar(self.reciprocals, "reciprocals", bool)
-        check_scalar(self.stop_gradient, "stop_gradient", bool)
+        super()._check_params(image_shape)
         if len(image_shape) != 2:
             raise ValueError(
                 f"Scalings act on 2-D images, but got images of shape {image_shape}; "
@@ -120,30 +121,20 @@ class Scalings(Group):
     def scales(self, g):
         """Return the factors s of elements ``g``."""
         g = torch.as_tensor(g)
-        return table(tuple(self._scales), g.device)[g]
+        return table(self._scales, g.device)[g]
 
-    def transform(self, x, g):
-        """Return T_g x, without a gradient through x if ``stop_gradient``.
+    def affine_map(self, g):
+        """Return M and b of (T_g x)(r) = x(M r + b): M = I/s, b = 0.
 
         Parameters
         ----------
-        x : torch.Tensor of shape (batch, channel, *image_shape)
-            Images.
-        g : int or torch.Tensor of shape (batch,) or (1,)
-            Elements, one for each sample or one for all.
+        g : int or torch.Tensor of shape (n,)
+            Elements.
 
         Returns
         -------
-        torch.Tensor of the shape of ``x``
+        maps : torch.Tensor of shape (n, 2, 3), float64
+            See :meth:`Group.affine_map`.
         """
-        return super().transform(x.detach() if self.stop_gradient else x, g)
-
-    def _zoom(self, x, scales):
-        matrix = torch.diag_embed((1 / scales)[:, None].expand(-1, 2))
-        return resample(x, matrix, self.interpolation)
-
-    def _transform(self, x, g):
-        return self._zoom(x, self.scales(g))
-
-    def _inverse_transform(self, x, g):
-        return self._zoom(x, 1 / self.scales(g))
+        inverse = (1 / self.scales(g)).reshape(-1, 1).expand(-1, 2)
+        return F.pad(torch.diag_embed(inverse), (0, 1))

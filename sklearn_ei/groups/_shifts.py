@@ -60,6 +60,11 @@ class Shifts(Group):
         return tuple(min(n, 2 * self.max_shift + 1) for n in self._image_shape)
 
     @property
+    def is_all_shifts(self):
+        """Whether the elements are the cyclic shifts by whole pixels, all of them."""
+        return self._image_shape is not None and self._counts == self._image_shape
+
+    @property
     def n_elements(self):
         """Order of the group, or None while the images' shape is open."""
         return None if self._image_shape is None else math.prod(self._counts)
@@ -89,6 +94,21 @@ class Shifts(Group):
     def generators(self):
         """Return the shifts by one pixel along each axis."""
         return self.elements(torch.eye(len(self._counts), dtype=torch.int64))
+
+    def representative_elements(self):
+        """Return shifts by one, two and four pixels along each axis.
+
+        Small ones: large ones move the image across its border, which
+        instruments do not.
+
+        Returns
+        -------
+        g : torch.Tensor of shape (n,), int64
+        """
+        offsets = self.offsets(self.generators())
+        chosen = torch.cat([self.elements(k * offsets) for k in (1, 2, 4)])
+        chosen = [g for g in dict.fromkeys(chosen.tolist()) if g != 0]
+        return torch.tensor(chosen, dtype=torch.int64)
 
     def _transform(self, x, g):
         offsets = self.offsets(g)

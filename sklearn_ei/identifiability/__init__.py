@@ -1,6 +1,6 @@
 """Before training: what a group can teach about the null space of an operator."""
 
-from ._check import check_group_rank, check_range_invariance
+from ._check import cheap_failure, check_group_rank, check_range_invariance
 from ._range_invariance import RangeInvarianceReport
 from ._report import GroupRankReport
 from ._warning import GroupRankWarning
@@ -9,6 +9,7 @@ __all__ = [
     "GroupRankReport",
     "GroupRankWarning",
     "RangeInvarianceReport",
+    "cheap_failure",
     "check_group_rank",
     "check_range_invariance",
 ]

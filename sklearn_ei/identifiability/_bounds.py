@@ -5,9 +5,6 @@ import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..groups import Shifts
-from ._elements import factors
-
 
 def count_orbits(system, budget):
     """Return the number of orbits of pixels under the group, or None.
@@ -27,7 +24,7 @@ def count_orbits(system, budget):
     group = system.group
     if not group.is_exact:
         return None
-    if any(isinstance(f, Shifts) and is_whole(f) for f in factors(group)):
+    if any(part.is_all_shifts for part in group.parts):
         return 1
     index = torch.arange(system.pixels, dtype=torch.float64)
     x = index.reshape(1, 1, *system.image_shape)
@@ -45,16 +42,6 @@ def count_orbits(system, budget):
         shape=(system.pixels, system.pixels),
     )
     return int(connected_components(graph, directed=False)[0])
-
-
-def is_whole(shifts):
-    """Return whether cyclic shifts are all there are."""
-    return tuple(shifts._counts) == tuple(shifts._image_shape)
-
-
-def is_cyclic(group):
-    """Return whether one generator makes the group, as S1 of the notes needs."""
-    return len(group.generators()) == 1
 
 
 def rank_bound(system, orbits):

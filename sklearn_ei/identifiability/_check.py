@@ -12,7 +12,8 @@ from ..groups import Group
 from ..operators import ForwardOperator
 from ..utils.params import check_option, check_real
 from ..utils.random import draw_seed, make_generator
-from ._bounds import count_orbits, is_cyclic, rank_bound
+from ..utils.torch_state import own_torch
+from ._bounds import count_orbits, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
 from ._diagonal import diagonal_spectrum
@@ -34,6 +35,7 @@ _GRAM_PIXELS = 16384
 _SMALL = 4096  # up to this size the rank is computed even if the answer is known
 
 
+@own_torch()
 def check_group_rank(
     operator: ForwardOperator,
     group: Group,
@@ -146,6 +148,7 @@ def check_group_rank(
     return report
 
 
+@own_torch()
 def check_range_invariance(
     operator: ForwardOperator,
     group: Group,
@@ -216,6 +219,7 @@ def cheap_failure(operator, group, max_seconds=1.0):
     operator : ForwardOperator
         With its shapes fixed.
     group : Group
+        Resolved.
     max_seconds : float, default=1.0
         Looked at between steps.
 
@@ -264,7 +268,7 @@ def _count(system, report, budget):
     orbits = count_orbits(system, budget)
     if orbits is not None:
         report.irreducible_bound = system.channels * orbits * system.copies
-        if is_cyclic(system.group):
+        if system.group.is_cyclic:
             ceiling = (system.m - system.channels * orbits - 1) / 2
             report.signal_dimension_ceiling = max(0.0, ceiling * system.copies)
     report.rank_interval = (0, system.copies * rank_bound(system, orbits))

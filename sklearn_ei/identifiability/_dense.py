@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ._elements import spread
+from ..utils.spread import spread
 from ._spectrum import from_values
 
 _MAX_BYTES = 4e9

@@ -7,10 +7,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from ..groups import Reflections, Rotations, Shifts
-from ._bounds import is_whole
 from ._diagonal import pixel_weights
-from ._elements import factors
 from ._matrices import batch_size, matrix_rows
 from ._spectrum import ZERO, from_values
 
@@ -24,17 +21,15 @@ def other_factors(group):
     """Return the rest of a group that contains all cyclic shifts, or None.
 
     Elements T_h T_s, shifts first, make S commute with shifts. T_s T_h is the
-    same set where h permutes pixels and maps shifts to shifts, as reflections
-    and quarter turns do.
+    same set where h permutes pixels and maps shifts to shifts, as exact affine
+    maps do: reflections and quarter turns.
     """
-    parts = factors(group)
-    for k, part in enumerate(parts):
-        after = parts[k + 1 :]
-        turns = all(
-            isinstance(p, Reflections | Rotations) and p.is_exact for p in after
-        )
-        if isinstance(part, Shifts) and is_whole(part) and turns:
-            return [p for p in parts if p is not part]
+    identity = torch.zeros(1, dtype=torch.int64)
+    for k, part in enumerate(group.parts):
+        before, after = group.parts[:k], group.parts[k + 1 :]
+        turns = all(p.is_exact and p.affine_map(identity) is not None for p in after)
+        if part.is_all_shifts and turns:
+            return [*before, *after]
     return None
 
 

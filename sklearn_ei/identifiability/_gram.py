@@ -5,7 +5,7 @@ import torch
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from ._elements import factors, quarter_turn_step, spread
+from ..utils.spread import spread
 from ._matrices import (
     batch_size,
     dense_transform_matrix,
@@ -45,7 +45,7 @@ class Blocks:
     def __init__(self, system, budget):
         self.system, self.budget = system, budget
         order = system.group.n_elements
-        self.step = quarter_turn_step(system.group)
+        self.step = system.group.quarter_turn_step
         # Products stay at the identity of their later factors if quartered, which
         # small images need not.
         quartered = order == self._first_order() or system.n > _FULL_BLOCK
@@ -58,7 +58,7 @@ class Blocks:
         self.bases = _c4_bases(system) if self.reduced else [_identity(system)]
 
     def _first_order(self):
-        return factors(self.system.group)[0].n_elements
+        return self.system.group.parts[0].n_elements
 
     def _commutes_with_quarter_turns(self):
         system = self.system

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 
 from ..groups import Rotations
-from ._elements import factors, representative_elements
-from ._least_squares import cgls
+from ..utils.cgls import cgls
 
 _N_GHOSTS = 2
 _N_ITERATIONS = 100
@@ -48,7 +47,7 @@ def innovation(system, budget):
     that little is moved across the border.
     """
     ghosts = _null_part(system, _smooth_images(system), budget)
-    elements = representative_elements(system.group)
+    elements = system.group.representative_elements().tolist()
     if not elements or float(ghosts.norm()) == 0:
         return Innovation(0.0, 0.0, "nothing moves, or nothing is hidden")
     useless, kind = _useless(system, ghosts, elements)
@@ -83,12 +82,14 @@ def _smooth_images(system):
 
 def _null_part(system, x, budget):
     """Return x − A†A x for rows, by conjugate gradients."""
+    y = system.forward(x)
     seen, _, _ = cgls(
-        (system.forward, system.adjoint),
-        system.forward(x),
+        system.forward,
+        system.adjoint,
+        y,
         _N_ITERATIONS,
-        budget,
-        tolerance=1e-8,
+        rtol=1e-8,
+        before_step=budget.need,
     )
     return x - seen
 
@@ -109,14 +110,7 @@ def _useless(system, ghosts, elements):
     """Return moved ghosts that bring nothing new, and what was done to them."""
     order = _view_order(system.operator)
     if order is not None:
-        interpolation = next(
-            (
-                p.interpolation
-                for p in factors(system.group)
-                if isinstance(p, Rotations)
-            ),
-            "bilinear",
-        )
+        interpolation = system.group.interpolation or "bilinear"
         turns = Rotations(order, interpolation=interpolation)
         turned = turns.transform(system.images(ghosts), 1).flatten(1)
         return [turned], f"rotation by the view spacing, {360 / order:.3g}°"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import linalg
 
-from ._elements import spread
+from ..utils.spread import spread
 from ._spectrum import ZERO, Spectrum
 
 _N_ELEMENTS = 8

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from ..utils.random import make_generator
 from ._system import relative_error
 
 _BATCH_BYTES = 2**27
@@ -50,27 +51,16 @@ def operator_matrix(system, budget):
 
 
 def _own_matrix(system):
-    """Return the CSR matrix that the operator computes with, if it has one.
+    """Return the sparse matrix of the operator in float64, if it has one.
 
-    It is tried out, so that nothing rests on the name of an attribute.
+    It is tried out: a subclass may compute something else.
     """
-    if system.channels != 1:
+    matrix = system.operator.as_sparse()
+    if matrix is None or matrix.shape != (len(system.rows), system.n):
         return None
-    like = getattr(system.operator._constants, "like", None)
-    constants = like(torch.empty(0, dtype=torch.float64)) if like else None
-    matrix = getattr(constants, "A", None)
-    csr = isinstance(matrix, torch.Tensor) and matrix.layout == torch.sparse_csr
-    if not csr or tuple(matrix.shape) != (len(system.rows), system.n):
-        return None
-    matrix = sparse.csr_array(
-        (
-            matrix.values().numpy(),
-            matrix.col_indices().numpy(),
-            matrix.crow_indices().numpy(),
-        ),
-        shape=tuple(matrix.shape),
-    )[system.rows.numpy()]
-    w = system.randn()
+    matrix = sparse.csr_array(matrix, dtype=np.float64)[system.rows.numpy()]
+    # Numbers of its own: what is drawn later does not depend on how A is stored.
+    w = torch.randn((1, system.n), generator=make_generator(0), dtype=torch.float64)
     expected = system.forward(w)[0]
     actual = torch.from_numpy(matrix @ w[0].numpy())
     return matrix if relative_error(actual, expected) < _ROUNDING else None

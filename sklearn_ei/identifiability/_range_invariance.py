@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from ._least_squares import cgls
+from ..utils.cgls import cgls
 
 _MAX_GENERATORS = 4
 _N_PROBES = 3
 _N_ITERATIONS = 100
+# Residuals are followed in float64; below this share they are rounding.
+_CONVERGED = 1e-9
 #: Residuals below this are the rounding of operators in float32.
 INVARIANT = 1e-5
 
@@ -72,7 +74,14 @@ def range_invariance(system, budget, n_iterations=_N_ITERATIONS, tol=INVARIANT):
         )
         g = torch.tensor(others).repeat_interleave(_N_PROBES)
         r = system.transpose(system.adjoint(w), g)
-        _, rest, made = cgls((system.adjoint, system.forward), r, n_iterations, budget)
+        _, rest, made = cgls(
+            system.adjoint,
+            system.forward,
+            r,
+            n_iterations,
+            rtol=_CONVERGED,
+            before_step=budget.need,
+        )
         ratio = rest.norm(dim=1) / r.norm(dim=1).clamp_min(1e-300)
         largest = ratio.reshape(len(others), _N_PROBES).amax(1)
         residuals.update(zip(others, largest.tolist(), strict=True))

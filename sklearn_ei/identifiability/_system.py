@@ -37,16 +37,11 @@ class System:
 
     def __init__(self, operator, group, image_shape, generator, dtype=torch.float64):
         self.operator, n_channels = _resolve_operator(operator, image_shape)
-        self.image_shape = tuple(self.operator.image_shape)
+        layout = self.operator.image_layout
+        self.image_shape = layout.shape
         self.group = _resolve_group(group, self.image_shape)
-        own = self.operator._image_channels
-        if own is not None and n_channels not in (None, own):
-            raise ValueError(
-                f"Got image_shape={image_shape} with {n_channels} channels, but "
-                f"{type(self.operator).__name__} expected {own}."
-            )
-        self.channels = own or 1
-        self.copies = 1 if own is not None else (n_channels or 1)
+        self.channels = layout.n_channels
+        self.copies = n_channels if layout.channels == "any" else 1
         self.pixels = math.prod(self.image_shape)
         self.n = self.channels * self.pixels
         self.generator = generator
@@ -156,11 +151,20 @@ def _resolve_operator(operator, image_shape):
             f"Got operator={brief(operator)}, but expected a ForwardOperator such as "
             "ParallelBeamCT(n_views=50)."
         )
-    n_channels = None
-    if image_shape is not None:
-        image_shape = check_shape("image_shape", image_shape)
-        image_shape, n_channels = operator.split_channels(image_shape, "image")
-    return operator.resolve(image_shape=image_shape), n_channels
+    if image_shape is None:
+        return operator.resolve(), 1
+    image_shape = check_shape("image_shape", image_shape)
+    try:
+        layout, _ = operator.layouts(image=image_shape)
+    except ValueError as error:
+        layout = operator.image_layout
+        if not layout.has_channel_axis:
+            raise
+        try:  # where the operator knows the channels, they may be left out
+            layout, _ = operator.layouts(image=(*image_shape, layout.channels))
+        except ValueError:
+            raise error from None
+    return operator.resolve(image_shape=layout.shape), layout.n_channels
 
 
 def _resolve_group(group, image_shape):
@@ -168,7 +172,7 @@ def _resolve_group(group, image_shape):
         raise TypeError(
             f"Got group={brief(group)}, but expected a Group such as Rotations(360)."
         )
-    known = group._image_shape
+    known = group.image_shape
     if known is not None and tuple(known) != image_shape:
         raise ValueError(
             f"{group} acts on images of shape {tuple(known)}, but the operator's have "

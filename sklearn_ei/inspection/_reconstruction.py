@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics import psnr
-from ..model_selection._estimators import unwrap
+from ..model_selection import unwrap
 from ..operators import ForwardOperator
 from ..utils.params import brief
 from ..utils.validation import check_stack
@@ -124,7 +124,7 @@ class ReconstructionDisplay:
             reconstructor.operator_.reconstruct(measurements),
             reconstructor.predict(measurements),
             truth=truth,
-            has_channels=reconstructor._n_image_channels is not None,
+            has_channels=reconstructor.image_layout_.has_channel_axis,
         )
         return display.plot(ax=ax, **imshow_kwargs)
 
@@ -172,17 +172,15 @@ class ReconstructionDisplay:
         measurements = check_stack(pick(Y, chosen, "Y"), "Y", "measurements")
         images = check_stack(pick(images, chosen, "images"), "images", "images")
         truth = None if y is None else pick(y, chosen, "y")
-        _, n_channels = operator.split_channels(images.shape[1:], "image")
-        has_channels = n_channels is not None
+        layout, _ = operator.layouts(image=images.shape[1:])
         if operator.image_shape is None:
-            shape = images.shape[1:-1] if has_channels else images.shape[1:]
-            operator = operator.resolve(image_shape=shape)
+            operator = operator.resolve(image_shape=layout.shape)
         display = cls(
             measurements,
             operator.reconstruct(measurements),
             images,
             truth=truth,
-            has_channels=has_channels,
+            has_channels=layout.has_channel_axis,
         )
         return display.plot(ax=ax, **imshow_kwargs)
 

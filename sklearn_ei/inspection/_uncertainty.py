@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..model_selection._estimators import unwrap
+from ..model_selection import unwrap
 from ._drawing import magnitude, shown, without_ticks
 
 _TITLES = ("Image", "Error map", "Measured part")
@@ -109,7 +109,7 @@ class UncertaintyDisplay:
             images[0],
             std[0],
             measured[0],
-            has_channels=reconstructor._n_image_channels is not None,
+            has_channels=reconstructor.image_layout_.has_channel_axis,
         )
         return display.plot(ax=ax, **imshow_kwargs)
 

@@ -2,56 +2,168 @@
 
 from abc import ABCMeta, abstractmethod
 
+import torch
+from sklearn.base import BaseEstimator, clone
 from torch import nn
 
+from ..utils.random import RandomStream
 
-class DataTerm(nn.Module, metaclass=ABCMeta):
+
+class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
     """Base class of the first term of the objective.
 
-    A subclass has a ``name``, under which its mean appears in ``history_``.
+    What a user passes has parameters alone, and can be searched in a grid and
+    saved. :meth:`resolve` returns the term of one training. A subclass has a
+    ``name``, under which its mean appears in ``history_``, and supplies
+    :meth:`forward`; if its constructor has parameters, it calls
+    ``super().__init__()`` and keeps them under their names.
+
+    Attributes
+    ----------
+    operator : ForwardOperator
+        A; after :meth:`resolve`.
+    noise : NoiseModel or None
+        Of the measurements, in the units of the training; after :meth:`resolve`.
+    generator : torch.Generator
+        For the term's own draws; after :meth:`resolve`. Its position is part of
+        checkpoints.
+
+    Examples
+    --------
+    A term of one's own: the largest error counts.
+
+    >>> from sklearn_ei.losses import DataTerm
+    >>> class LargestError(DataTerm):
+    ...     name = "largest_error"
+    ...
+    ...     def forward(self, f, y, truth=None, start=None):
+    ...         x1 = f(y, self.operator, start)
+    ...         return x1, (self.operator.forward(x1) - y).abs().max()
     """
 
     name: str | None = None
 
-    #: Passes through f that the term takes, that of f(y_in) included.
+    #: Whether the term compares with ground truth.
+    needs_truth = False
+
+    #: Passes through f that the term takes.
     n_passes = 1
 
     #: Whether the term computes on tensors alone: it draws nothing, and no number
     #: leaves the device. Only then can a step be a CUDA graph.
     depends_on_tensors_alone = False
 
-    def split(self, y):
-        """Return what f is called with, and what its result is compared with.
+    operator = None
+    noise = None
+
+    def __init__(self):
+        super().__init__()
+
+    def check(self, noise):
+        """Refuse wrong parameters, and noise that the term is not made for.
+
+        Parameters
+        ----------
+        noise : NoiseModel or None
+            As the user passed it; levels may still be ``"auto"``.
+        """
+
+    def resolve(self, operator, noise, seed):
+        """Return the term of one training.
+
+        Parameters
+        ----------
+        operator : ForwardOperator
+            A, resolved.
+        noise : NoiseModel or None
+            With numbers for parameters, in the units of the training.
+        seed : int
+            Of the term's own draws.
+
+        Returns
+        -------
+        term : DataTerm
+            A copy.
+        """
+        resolved = clone(self)
+        resolved.operator = operator
+        resolved.noise = noise
+        resolved.stream = RandomStream(seed)
+        return resolved
+
+    @property
+    def generator(self):
+        """Source of the term's own draws."""
+        return self.stream.generator
+
+    @property
+    def trusts_measurements(self):
+        """Whether images may be made to agree with y to the end.
+
+        Then steps of data consistency follow the last network of f as well. Not
+        where y has noise, which they would put back into the image.
+        """
+        return False
+
+    def remeasure(self, x, generator):
+        """Return measurements of images, as noisy as those that f is trained on.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images, such as T_g f(y).
+        generator : torch.Generator
+            Of the noise.
+
+        Returns
+        -------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            A x, with a draw of ``noise``.
+        """
+        y = self.operator.forward(x)
+        return y if self.noise is None else self.noise.sample(y, generator)
+
+    def magnitude(self, y, truth=None):
+        """Return what images of zeros would cost, the measure of an explosion.
 
         Parameters
         ----------
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             Measurements.
+        truth : torch.Tensor of shape (batch, channel, *image_shape), default=None
+            Ground truth.
 
         Returns
         -------
-        y_in, y_target : torch.Tensor
-            Both ``y`` itself, unless a term splits or corrupts it.
+        magnitude : float
         """
-        return y, y
+        return float(y.square().mean())
 
     @abstractmethod
-    def forward(self, f, x1, y_in, y_target, truth):
-        """Return the term.
+    def forward(self, f, y, truth=None, start=None):
+        """Return reconstructions and the term.
 
         Parameters
         ----------
         f : callable
-            From measurements to images.
-        x1 : torch.Tensor of shape (batch, channel, *image_shape)
-            f(y_in).
-        y_in, y_target : torch.Tensor of shape (batch, channel, *measurement_shape)
-            From :meth:`split`.
-        truth : torch.Tensor of shape (batch, channel, *image_shape)
-            Ground truth; empty where there is none.
+            ``f(y, A, start=None)``, from measurements by A to images.
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements.
+        truth : torch.Tensor of shape (batch, channel, *image_shape), default=None
+            Ground truth.
+        start : torch.Tensor of shape (batch, channel, *image_shape), default=None
+            A†y, where it is known already.
 
         Returns
         -------
+        x1 : torch.Tensor of shape (batch, channel, *image_shape)
+            Reconstructions, which the other terms go on with.
         term : torch.Tensor, scalar
             Mean over all elements.
         """
+
+
+def zeros_cost(distance, values):
+    """Return d(0, values) as a number."""
+    with torch.no_grad():
+        return float(distance(torch.zeros_like(values), values))

@@ -1,42 +1,88 @@
-"""Equivariance of f∘A."""
+"""The equivariance term."""
 
-import torch.nn.functional as F
+from numbers import Integral
+
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar
+
+from ._data_term import zeros_cost
+from ._distance import check_distance
 
 
-def equivariance_error(
-    f, operator, x2, *, noise=None, generator=None, distance=F.mse_loss
-):
-    """Return d(f(A x2), x2), the equivariance term of eq. (6), for x2 = T_g f(y).
+class EquivarianceTerm(BaseEstimator):
+    """d(f(A x2), x2) with x2 = T_g f(y), the second term of eq. (6).
 
     Parameters
     ----------
-    f : callable
-        From measurements to images.
-    operator : ForwardOperator
-        A.
-    x2 : torch.Tensor of shape (batch, channel, *image_shape)
-        Transformed reconstructions. Gradients flow through them.
-    noise : NoiseModel or None, default=None
-        Added to A x2, as in robust equivariant imaging, so that f sees
-        measurements like those it is trained on.
-    generator : torch.Generator, default=None
-        Of the noise.
-    distance : callable, default=torch.nn.functional.mse_loss
-        d.
-
-    Returns
-    -------
-    loss : torch.Tensor, scalar
-        Mean over all elements.
+    n_transforms : int, default=1
+        Group elements drawn for each sample and step.
+    distance : {"l2", "l1", "huber"} or callable, default="l2"
+        d, of images in units in which A†y has root mean square 1; see
+        :func:`check_distance`. α keeps its meaning if the data term has one of the
+        same kind.
+    stop_gradient : bool, default=False
+        Whether no gradient passes through x2 to f(y), so that f learns from
+        transformed images rather than changes them, as is done with zooms for
+        super-resolution and deblurring [2]_.
 
     References
     ----------
-    D. Chen, J. Tachella and M. E. Davies, "Equivariant Imaging: Learning Beyond
-    the Range Space", ICCV 2021, Algorithm 1; "Robust Equivariant Imaging: a fully
-    unsupervised framework for learning to image from noisy and partial
-    measurements", CVPR 2022, eq. (13).
+    .. [1] D. Chen, J. Tachella and M. E. Davies, "Equivariant Imaging: Learning
+       Beyond the Range Space", ICCV 2021, Algorithm 1; with noise, "Robust
+       Equivariant Imaging", CVPR 2022, eq. (13).
+    .. [2] J. Scanvic, M. Davies, P. Abry and J. Tachella, "Scale-Equivariant
+       Imaging: Self-Supervised Learning for Image Super-Resolution and
+       Deblurring", arXiv:2312.11232.
+
+    Examples
+    --------
+    >>> from sklearn_ei.losses import EquivarianceTerm
+    >>> EquivarianceTerm(n_transforms=5)
+    EquivarianceTerm(n_transforms=5)
     """
-    y2 = operator.forward(x2)
-    if noise is not None:
-        y2 = noise.sample(y2, generator)
-    return distance(f(y2), x2)
+
+    name = "equivariance_error"
+
+    def __init__(self, n_transforms=1, *, distance="l2", stop_gradient=False):
+        self.n_transforms = n_transforms
+        self.distance = distance
+        self.stop_gradient = stop_gradient
+
+    def check(self):
+        """Refuse parameters that are out of their range."""
+        check_scalar(self.n_transforms, "n_transforms", Integral, min_val=1)
+        check_distance("distance of EquivarianceTerm", self.distance)
+        check_scalar(self.stop_gradient, "stop_gradient", bool)
+
+    def transform(self, group, x1, elements):
+        """Return x2 = T_g x1 for ``n_transforms`` elements a sample."""
+        x1 = x1.detach() if self.stop_gradient else x1
+        n = self.n_transforms
+        return group.transform(x1.repeat_interleave(n, 0) if n > 1 else x1, elements)
+
+    def error(self, f, data_term, x2, generator):
+        """Return d(f(A x2), x2).
+
+        Parameters
+        ----------
+        f : callable
+            ``f(y, A)``, from measurements to images.
+        data_term : DataTerm
+            Resolved; it measures x2 again, with noise if that is what f sees.
+        x2 : torch.Tensor of shape (batch * n_transforms, channel, *image_shape)
+            From :meth:`transform`.
+        generator : torch.Generator
+            Of the noise.
+
+        Returns
+        -------
+        error : torch.Tensor, scalar
+            Mean over all elements.
+        """
+        y2 = data_term.remeasure(x2, generator)
+        distance = check_distance("distance", self.distance)
+        return distance(f(y2, data_term.operator), x2)
+
+    def magnitude(self, x):
+        """Return d(0, x), what images of zeros would cost."""
+        return zeros_cost(check_distance("distance", self.distance), x)

@@ -1,8 +1,7 @@
 """Measurement consistency."""
 
-import torch.nn.functional as F
-
-from ._data_term import DataTerm
+from ._data_term import DataTerm, zeros_cost
+from ._distance import check_distance
 
 
 class MeasurementConsistency(DataTerm):
@@ -10,20 +9,37 @@ class MeasurementConsistency(DataTerm):
 
     Parameters
     ----------
-    operator : ForwardOperator
-        A, resolved.
-    distance : callable, default=torch.nn.functional.mse_loss
-        d.
+    distance : {"l2", "l1", "huber"} or callable, default="l2"
+        d, of measurements in units in which A†y has root mean square 1; see
+        :func:`check_distance`.
     """
 
     name = "measurement_consistency"
-    depends_on_tensors_alone = True
 
-    def __init__(self, operator, distance=F.mse_loss):
+    def __init__(self, distance="l2"):
         super().__init__()
-        self.operator = operator
         self.distance = distance
 
-    def forward(self, f, x1, y_in, y_target, truth):
-        """Return d(A x1, y_target)."""
-        return self.distance(self.operator.forward(x1), y_target)
+    def check(self, noise):
+        """Refuse what is no distance; any noise will do, and is not looked at."""
+        check_distance("distance of MeasurementConsistency", self.distance)
+
+    @property
+    def trusts_measurements(self):
+        """True, unless there is noise."""
+        return self.noise is None
+
+    @property
+    def depends_on_tensors_alone(self):
+        """Whether nothing is drawn: A x2 gets no noise."""
+        return self.noise is None
+
+    def magnitude(self, y, truth=None):
+        """Return d(0, y); see :class:`DataTerm`."""
+        return zeros_cost(check_distance("distance", self.distance), y)
+
+    def forward(self, f, y, truth=None, start=None):
+        """Return x1 and d(A x1, y); see :class:`DataTerm`."""
+        x1 = f(y, self.operator, start)
+        distance = check_distance("distance", self.distance)
+        return x1, distance(self.operator.forward(x1), y)

@@ -3,12 +3,11 @@
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ..utils.random import RandomStream
 from ._adversarial import adversarial_error
-from ._equivariance import equivariance_error
+from ._equivariance import EquivarianceTerm
 
 
 class Evaluation(NamedTuple):
@@ -43,47 +42,28 @@ class EquivariantObjective(nn.Module):
     Parameters
     ----------
     data_term : DataTerm
-        Measurement consistency, or what takes its place.
-    operator : ForwardOperator
-        A, resolved.
+        Measurement consistency, or what takes its place; resolved.
     group : Group or None
         The action T, resolved; may be None if ``alpha`` and ``beta`` are 0.
     alpha : float
         Weight of the equivariance term.
     beta : float, default=0
         Weight of the adversarial term.
-    noise : NoiseModel or None, default=None
-        Noise added to A x2.
-    distance : callable, default=torch.nn.functional.mse_loss
-        d.
-    n_transforms : int, default=1
-        Group elements drawn for each sample.
+    equivariance_term : EquivarianceTerm or None, default=None
+        How that term is made. None: with its defaults.
     seed : int, default=0
-        Of the group elements and of the noise.
+        Of the group elements and of the noise added to A x2.
     """
 
     def __init__(
-        self,
-        data_term,
-        operator,
-        group,
-        alpha,
-        *,
-        beta=0.0,
-        noise=None,
-        distance=F.mse_loss,
-        n_transforms=1,
-        seed=0,
+        self, data_term, group, alpha, *, beta=0.0, equivariance_term=None, seed=0
     ):
         super().__init__()
         self.data_term = data_term
-        self.operator = operator
         self.group = group
         self.alpha = alpha
         self.beta = beta
-        self.noise = noise
-        self.distance = distance
-        self.n_transforms = n_transforms
+        self.equivariance_term = equivariance_term or EquivarianceTerm()
         self.stream = RandomStream(seed)
 
     @property
@@ -91,10 +71,15 @@ class EquivariantObjective(nn.Module):
         """Names of the terms, as :meth:`forward` returns them."""
         names = (self.data_term.name,)
         if self.alpha > 0:
-            names += ("equivariance_error",)
+            names += (self.equivariance_term.name,)
         if self.beta > 0:
             names += ("adversarial_error",)
         return names
+
+    @property
+    def n_transforms(self):
+        """Group elements drawn for each sample."""
+        return self.equivariance_term.n_transforms
 
     @property
     def depends_on_tensors_alone(self):
@@ -102,7 +87,24 @@ class EquivariantObjective(nn.Module):
 
         Noise models and their data terms draw numbers on the CPU as they go.
         """
-        return self.data_term.depends_on_tensors_alone and self.noise is None
+        return self.data_term.depends_on_tensors_alone
+
+    def magnitude(self, y, truth, start):
+        """Return what images of zeros would cost, the measure of an explosion.
+
+        Parameters
+        ----------
+        y, truth, start : torch.Tensor or None
+            Measurements, ground truth and A†y.
+
+        Returns
+        -------
+        magnitude : float
+        """
+        total = self.data_term.magnitude(y, truth)
+        if self.alpha > 0:
+            total += self.alpha * self.equivariance_term.magnitude(start)
+        return total + self.beta
 
     def draw(self, n_samples):
         """Return random group elements for a batch, or None if no term needs them."""
@@ -116,7 +118,7 @@ class EquivariantObjective(nn.Module):
         Parameters
         ----------
         f : callable
-            ``f(y, start=None)``, from measurements to images.
+            ``f(y, A, start=None)``, from measurements by A to images.
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             Measurements.
         truth : torch.Tensor of shape (batch, channel, *image_shape), default=None
@@ -134,20 +136,13 @@ class EquivariantObjective(nn.Module):
         """
         if elements is None:
             elements = self.draw(len(y))
-        y_in, y_target = self.data_term.split(y)
-        x1 = f(y_in, start if y_in is y else None)
-        loss = self.data_term(f, x1, y_in, y_target, truth)
+        x1, loss = self.data_term(f, y, truth, start)
         terms, x2 = (loss,), None
         if elements is not None:
-            x2 = self._transformed(x1, elements)
+            x2 = self.equivariance_term.transform(self.group, x1, elements)
         if self.alpha > 0:
-            equivariance = equivariance_error(
-                f,
-                self.operator,
-                x2,
-                noise=self.noise,
-                generator=self.stream.generator,
-                distance=self.distance,
+            equivariance = self.equivariance_term.error(
+                f, self.data_term, x2, self.stream.generator
             )
             loss = loss + self.alpha * equivariance
             terms += (equivariance,)
@@ -156,8 +151,3 @@ class EquivariantObjective(nn.Module):
             loss = loss + self.beta * adversarial
             terms += (adversarial,)
         return Evaluation(loss, terms, x1, x2)
-
-    def _transformed(self, x1, elements):
-        n = self.n_transforms
-        repeated = x1.repeat_interleave(n, dim=0) if n > 1 else x1
-        return self.group.transform(repeated, elements)

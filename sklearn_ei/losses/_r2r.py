@@ -2,21 +2,17 @@
 
 import torch.nn.functional as F
 
-from ..utils.random import RandomStream
+from ..utils.params import brief, check_real
 from ._data_term import DataTerm
 
 
 class R2R(DataTerm):
     """MSE(A f(y₁), y₂) for a pair of noisier measurements with independent errors.
 
+    Needs Gaussian or Poisson noise.
+
     Parameters
     ----------
-    operator : ForwardOperator
-        A, resolved.
-    noise : GaussianNoise or PoissonNoise
-        With numbers for parameters, in the units of y.
-    seed : int, default=0
-        Of the pairs.
     strength : float, default=0.5
         τ or α of :meth:`~sklearn_ei.noise.NoiseModel.recorrupt`.
 
@@ -36,32 +32,22 @@ class R2R(DataTerm):
 
     name = "r2r"
 
-    def __init__(self, operator, noise, seed=0, *, strength=0.5):
+    def __init__(self, strength=0.5):
         super().__init__()
-        self.operator = operator
-        self.noise = noise
         self.strength = strength
-        self.stream = RandomStream(seed)
 
-    def split(self, y):
-        """Return a re-corrupted pair.
+    def check(self, noise):
+        """Refuse noise that has no independent parts, or none."""
+        check_real("strength", self.strength, min_val=0, include_boundaries="neither")
+        if noise is None or not noise.has_recorrupted_pairs:
+            raise ValueError(
+                f"Got noise={brief(noise)} with data_term='r2r', but expected "
+                "GaussianNoise or PoissonNoise: of others there are no pairs with "
+                "independent errors."
+            )
 
-        Parameters
-        ----------
-        y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Measurements.
-
-        Returns
-        -------
-        y1, y2 : torch.Tensor
-
-        Raises
-        ------
-        ValueError
-            If the noise model has no such pairs, or ``strength`` is out of range.
-        """
-        return self.noise.recorrupt(y, self.stream.generator, self.strength)
-
-    def forward(self, f, x1, y_in, y_target, truth=None):
-        """Return the error against y₂, a scalar; see :class:`DataTerm`."""
-        return F.mse_loss(self.operator.forward(x1), y_target)
+    def forward(self, f, y, truth=None, start=None):
+        """Return f(y₁) and the error against y₂; see :class:`DataTerm`."""
+        y1, y2 = self.noise.recorrupt(y, self.generator, self.strength)
+        x1 = f(y1, self.operator)
+        return x1, F.mse_loss(self.operator.forward(x1), y2)

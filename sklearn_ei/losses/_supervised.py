@@ -1,63 +1,76 @@
-"""Data terms where there is ground truth, for all samples or for some."""
+"""The data term where there is ground truth, for all samples or for some."""
 
 import torch
-import torch.nn.functional as F
 
-from ._data_term import DataTerm
+from ._data_term import DataTerm, zeros_cost
+from ._distance import check_distance
 
 
 class SupervisedError(DataTerm):
-    """d(x1, x), where every sample has ground truth x.
+    """d(x1, x) where there is ground truth x, w · d(A x1, y) where there is none.
+
+    Samples without ground truth are those whose images are NaN. The term is the mean
+    over the samples of a batch; w = m/‖A‖_F² brings measurements to the scale of
+    images.
 
     Parameters
     ----------
-    distance : callable, default=torch.nn.functional.mse_loss
-        d.
-    """
+    distance : {"l2", "l1", "huber"} or callable, default="l2"
+        d, of images and of measurements; see :func:`check_distance`.
 
-    name = "supervised_error"
-    depends_on_tensors_alone = True
-
-    def __init__(self, distance=F.mse_loss):
-        super().__init__()
-        self.distance = distance
-
-    def forward(self, f, x1, y_in, y_target, truth):
-        """Return d(x1, truth)."""
-        return self.distance(x1, truth)
-
-
-class SemiSupervisedError(DataTerm):
-    """Ground truth where there is some, another data term where there is none.
-
-    Over the samples of a batch it is the mean of d(x1, x) where x is known, and
-    w · term(A x1, y) where it is NaN.
-
-    Parameters
+    Attributes
     ----------
-    operator : ForwardOperator
-        A, resolved.
-    weight : float
-        w, which brings measurements to the scale of images: m/‖A‖_F².
-    distance : callable, default=torch.nn.functional.mse_loss
-        d, of images and of measurements.
+    weight : float or None
+        w, if some samples of the training have no ground truth.
     """
 
-    name = "semi_supervised_error"
-    depends_on_tensors_alone = True
+    needs_truth = True
+    weight: float | None = None
 
-    def __init__(self, operator, weight, distance=F.mse_loss):
+    def __init__(self, distance="l2"):
         super().__init__()
-        self.operator = operator
-        self.weight = weight
         self.distance = distance
 
-    def forward(self, f, x1, y_in, y_target, truth):
-        """Return the mean over samples with and without ground truth."""
+    def check(self, noise):
+        """Refuse what is no distance."""
+        check_distance("distance of SupervisedError", self.distance)
+
+    @property
+    def name(self):
+        """``"supervised_error"``, or ``"semi_supervised_error"``."""
+        return "supervised_error" if self.weight is None else "semi_supervised_error"
+
+    def expect_missing_truth(self):
+        """Prepare for samples without ground truth, after :meth:`resolve`."""
+        self.weight = 1 / self.operator.mean_squared_row_norm()
+
+    @property
+    def trusts_measurements(self):
+        """True, unless there is noise."""
+        return self.noise is None
+
+    @property
+    def depends_on_tensors_alone(self):
+        """Whether nothing is drawn: A x2 gets no noise."""
+        return self.noise is None
+
+    def magnitude(self, y, truth=None):
+        """Return d(0, x), or w · d(0, y) where x is missing."""
+        distance = check_distance("distance", self.distance)
+        if not bool(truth.isnan().any()):
+            return zeros_cost(distance, truth)
+        return self.weight * zeros_cost(distance, y)
+
+    def forward(self, f, y, truth=None, start=None):
+        """Return x1 and the mean over samples; see :class:`DataTerm`."""
+        distance = check_distance("distance", self.distance)
+        x1 = f(y, self.operator, start)
+        if self.weight is None:
+            return x1, distance(x1, truth)
         # A sample that a distance has nothing to say about is compared with
         # itself: shapes stay fixed, and NaN never meets a gradient.
         known = ~truth.flatten(1).isnan().any(1).reshape(-1, *[1] * (x1.ndim - 1))
-        supervised = self.distance(x1, torch.where(known, truth, x1.detach()))
+        supervised = distance(x1, torch.where(known, truth, x1.detach()))
         y1 = self.operator.forward(x1)
-        measured = self.distance(y1, torch.where(known, y1.detach(), y_target))
-        return supervised + self.weight * measured
+        measured = distance(y1, torch.where(known, y1.detach(), y))
+        return x1, supervised + self.weight * measured

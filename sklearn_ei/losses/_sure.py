@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 
-from ..utils.random import RandomStream
 from ._data_term import DataTerm
 
 # Of the noise's standard deviation. Smaller steps drown in the rounding errors of
@@ -14,14 +13,7 @@ _STEP = 0.1
 class SURE(DataTerm):
     """Unbiased estimate of MSE(A f(y), A x), the error against noise-free data.
 
-    Parameters
-    ----------
-    operator : ForwardOperator
-        A, resolved.
-    noise : NoiseModel
-        With numbers for parameters, in the units of y.
-    seed : int, default=0
-        Of the probe.
+    Needs a noise model.
 
     Notes
     -----
@@ -64,28 +56,31 @@ class SURE(DataTerm):
     name = "sure"
     n_passes = 2
 
-    def __init__(self, operator, noise, seed=0):
-        super().__init__()
-        self.operator = operator
-        self.noise = noise
-        self.stream = RandomStream(seed)
+    def check(self, noise):
+        """Refuse that there is no noise model."""
+        if noise is None:
+            raise ValueError(
+                "Got data_term='sure' without noise, but expected a noise model such "
+                "as GaussianNoise(0.02); 'unsure' needs none."
+            )
 
-    def forward(self, f, x1, y_in, y_target, truth=None):
-        """Return the estimate, a scalar; see :class:`DataTerm`."""
+    def forward(self, f, y, truth=None, start=None):
+        """Return x1 and the estimate; see :class:`DataTerm`."""
+        x1 = f(y, self.operator, start)
         h = self.operator.forward(x1)
-        residual = F.mse_loss(h, y_target)
-        spread = self.noise.variance(y_in)
+        residual = F.mse_loss(h, y)
+        spread = self.noise.variance(y)
         power = float(spread.mean())
         if power == 0:
-            return residual
+            return x1, residual
         sigma, gain = self.noise.levels
         tau = _STEP * power**0.5
-        variance = sigma**2 + gain * y_in  # unbiased also where y is negative
+        variance = sigma**2 + gain * y  # unbiased also where y is negative
         skewness = -gain / tau * (1 + sigma**2 / spread.clamp_min(1e-12 * power))
-        b = draw_probe(skewness, self.stream.generator)
-        difference = self.operator.forward(f(y_in + tau * b)) - h
+        b = draw_probe(skewness, self.generator)
+        difference = self.operator.forward(f(y + tau * b, self.operator)) - h
         divergence = (variance * b * difference).mean() / tau
-        return residual - variance.mean() + 2 * divergence
+        return x1, residual - variance.mean() + 2 * divergence
 
 
 def draw_probe(skewness, generator):

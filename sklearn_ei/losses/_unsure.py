@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils import check_scalar
 
-from ..utils.random import RandomStream
+from ..utils.params import brief
 from ._data_term import DataTerm
 from ._sure import draw_probe
 
@@ -17,12 +17,10 @@ _START = 1e-3  # η at first, in mean squares of y
 class UNSURE(DataTerm):
     """SURE with a multiplier in place of the variance of Gaussian noise.
 
+    Needs no noise model; A x2 gets noise of the present ``level``.
+
     Parameters
     ----------
-    operator : ForwardOperator
-        A, resolved.
-    seed : int, default=0
-        Of the probe.
     step_size : float, default=0.005
         Of the multiplier's gradient ascent.
     momentum : float in [0, 1), default=0.9
@@ -31,7 +29,8 @@ class UNSURE(DataTerm):
     Attributes
     ----------
     level : float
-        √η, an estimate of the noise's standard deviation; NaN before training.
+        √η, an estimate of the noise's standard deviation; NaN before training. After
+        :meth:`resolve`.
 
     Notes
     -----
@@ -60,28 +59,46 @@ class UNSURE(DataTerm):
     name = "unsure"
     n_passes = 2
 
-    def __init__(self, operator, seed=0, *, step_size=0.005, momentum=0.9):
+    def __init__(self, step_size=0.005, momentum=0.9):
         super().__init__()
-        check_scalar(
-            step_size, "step_size", Real, min_val=0, include_boundaries="neither"
-        )
-        check_scalar(
-            momentum, "momentum", Real, min_val=0, max_val=1, include_boundaries="left"
-        )
-        self.operator = operator
         self.step_size = step_size
         self.momentum = momentum
-        self.stream = RandomStream(seed)
-        self.register_buffer("eta", torch.tensor(float("nan"), dtype=torch.float64))
-        self.register_buffer("velocity", torch.tensor(0.0, dtype=torch.float64))
+
+    def check(self, noise):
+        """Refuse parameters out of range, and a noise model."""
+        check_scalar(
+            self.step_size, "step_size", Real, min_val=0, include_boundaries="neither"
+        )
+        check_scalar(
+            self.momentum,
+            "momentum",
+            Real,
+            min_val=0,
+            max_val=1,
+            include_boundaries="left",
+        )
+        if noise is not None:
+            raise ValueError(
+                f"Got noise={brief(noise)} with data_term='unsure', but expected "
+                "noise=None: that term is for Gaussian noise whose level is not known."
+            )
+
+    def resolve(self, operator, noise, seed):
+        """Return the term of one training, with a multiplier of its own."""
+        resolved = super().resolve(operator, noise, seed)
+        unknown = torch.tensor(float("nan"), dtype=torch.float64)
+        resolved.register_buffer("eta", unknown)
+        resolved.register_buffer("velocity", torch.zeros((), dtype=torch.float64))
+        return resolved
 
     @property
     def level(self):
         """Standard deviation √η, in the units of y."""
         return float(self.eta) ** 0.5
 
-    def sample(self, y, generator):
-        """Return ``y`` with noise of the present level, as noise models do."""
+    def remeasure(self, x, generator):
+        """Return A x with noise of the present level; see :class:`DataTerm`."""
+        y = self.operator.forward(x)
         if torch.isnan(self.eta):
             return y
         noise = torch.randn(y.shape, generator=generator, dtype=y.dtype)
@@ -93,20 +110,20 @@ class UNSURE(DataTerm):
         self.velocity.copy_(average + (1 - self.momentum) * divergence)
         self.eta.mul_(torch.exp(2 * self.step_size * self.velocity))
 
-    def forward(self, f, x1, y_in, y_target, truth=None):
-        """Return the Lagrangian, a scalar; see :class:`DataTerm`."""
+    def forward(self, f, y, truth=None, start=None):
+        """Return x1 and the Lagrangian; see :class:`DataTerm`."""
+        x1 = f(y, self.operator, start)
         h = self.operator.forward(x1)
-        residual = F.mse_loss(h, y_target)
+        residual = F.mse_loss(h, y)
         if torch.isnan(self.eta):
-            self.eta.fill_(_START * float(y_in.square().mean()))
+            self.eta.fill_(_START * float(y.square().mean()))
         eta = float(self.eta)
         if eta == 0:  # measurements that are zero
-            return residual
+            return x1, residual
         tau = _STEP * eta**0.5
-        b = draw_probe(torch.zeros_like(y_in), self.stream.generator)
-        difference = self.operator.forward(f(y_in + tau * b)) - h
+        b = draw_probe(torch.zeros_like(y), self.generator)
+        difference = self.operator.forward(f(y + tau * b, self.operator)) - h
         divergence = (b * difference).mean() / tau
-        loss = residual + 2 * eta * divergence
         if self.training:
             self._ascend(divergence)
-        return loss
+        return x1, residual + 2 * eta * divergence

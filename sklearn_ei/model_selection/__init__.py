@@ -1,7 +1,13 @@
 """Scores to choose parameters by, with and without ground truth."""
 
+from ._estimators import tensors, unwrap
 from ._held_out import held_out_score
-from ._self_consistency import equivariance_score, round_trip_score
+from ._self_consistency import (
+    equivariance_score,
+    round_trip,
+    round_trip_score,
+    score_without_truth,
+)
 from ._truth import neg_measurement_error_score, neg_nmse_score, psnr_score, ssim_score
 
 __all__ = [
@@ -10,6 +16,10 @@ __all__ = [
     "neg_measurement_error_score",
     "neg_nmse_score",
     "psnr_score",
+    "round_trip",
     "round_trip_score",
+    "score_without_truth",
     "ssim_score",
+    "tensors",
+    "unwrap",
 ]

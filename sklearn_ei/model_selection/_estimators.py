@@ -1,14 +1,10 @@
 """What scorers need to know of the estimators that they are handed."""
 
-import copy
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ..utils.arrays import array_to_tensor
 from ..utils.validation import check_measurements
 
 BATCH_SIZE = 16
@@ -50,7 +46,7 @@ def unwrap(estimator, Y):
             estimator = estimator.estimator
         else:
             break
-    if not hasattr(estimator, "_reconstruct"):
+    if not hasattr(estimator, "reconstruct_tensors"):
         raise TypeError(
             f"Got {estimator!r}, but expected a reconstructor such as "
             "EquivariantReconstructor, or a pipeline that ends in one."
@@ -59,37 +55,29 @@ def unwrap(estimator, Y):
     return estimator, check_measurements(estimator, Y, reset=False)
 
 
-def batches(reconstructor, Y, size=BATCH_SIZE):
-    """Yield measurements as tensors (batch, channel, *shape), on f's device."""
-    device = getattr(reconstructor, "device_", None)
-    for start in range(0, len(Y), size):
-        chunk = np.asarray(Y[start : start + size])
-        y = array_to_tensor(chunk, reconstructor._n_channels is not None)
-        yield y if device is None else y.to(device)
-
-
-def with_operator(reconstructor, operator):
-    """Return the same f with another operator in it, leaving the original alone.
+def tensors(reconstructor, Y, size=1):
+    """Yield measurements as tensors (batch, channel, *shape), on f's device.
 
     Parameters
     ----------
     reconstructor : estimator
         Fitted.
-    operator : object
-        With the methods of a ForwardOperator.
+    Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+        Measurements, checked.
+    size : int, default=1
+        Samples at a time.
 
-    Returns
-    -------
-    reconstruct : callable
-        From measurements to images, both tensors.
+    Yields
+    ------
+    y : torch.Tensor of shape (size, channel, *measurement_shape)
+        The last one may have fewer samples.
     """
-    twin = copy.copy(reconstructor)
-    twin.operator_ = operator
-    if hasattr(reconstructor, "net_"):
-        function = copy.copy(reconstructor.net_.module_)  # shares the weights
-        function.operator = operator
-        twin.net_ = SimpleNamespace(module_=function)
-    return twin._reconstruct
+    device = getattr(reconstructor, "device_", None)
+    for start in range(0, len(Y), size):
+        chunk = np.asarray(Y[start : start + size])
+        y = reconstructor.measurement_layout_.to_tensor(chunk)
+        y = reconstructor.operator_.only_measured(y)
+        yield y if device is None else y.to(device)
 
 
 def relative_energy(pairs):

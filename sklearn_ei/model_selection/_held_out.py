@@ -7,18 +7,15 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
-from ..operators import MRI, ODLOperator
-from ..operators._ray_transform import RayTransformOperator
-from ..utils.cgls import minimum_norm_solution
+from ..operators import RestrictedOperator
 from ..utils.params import check_option
 from ..utils.random import draw_seed, make_generator
-from ._estimators import batches, relative_energy, unwrap, with_operator
+from ..utils.torch_state import own_torch
+from ._estimators import BATCH_SIZE, relative_energy, tensors, unwrap
 from ._self_consistency import check_group, transform_and_repeat
 
-_PROBES = 4
-_CGLS_STEPS = 15
 
-
+@own_torch()
 @torch.no_grad()
 def held_out_score(
     estimator: Any,
@@ -106,67 +103,21 @@ def held_out_score(
     if round_trip:
         check_group(reconstructor)
     generator = make_generator(draw_seed(random_state))
+    f = reconstructor.reconstruct_tensors
 
     def pairs():
         for kept in masks:
-            sub_operator = KeptMeasurements(operator, kept)
-            reconstruct = with_operator(reconstructor, sub_operator)
-            for batch in batches(reconstructor, Y):
+            part = RestrictedOperator(operator, kept)
+            for batch in tensors(reconstructor, Y, BATCH_SIZE):
                 keep = kept.to(batch)
-                x = reconstruct(keep * batch)
+                x = f(keep * batch, part)
                 if round_trip:
-                    x = transform_and_repeat(reconstructor, x, generator)
+                    x = transform_and_repeat(
+                        f, operator, reconstructor.group_, x, generator
+                    )
                 yield (1 - keep) * (operator.forward(x) - batch), (1 - keep) * batch
 
     return -relative_energy(pairs())
-
-
-class KeptMeasurements:
-    """The part M A of an operator, in its place within f.
-
-    Parameters
-    ----------
-    operator : ForwardOperator
-        A, resolved.
-    kept : torch.Tensor of shape measurement_shape
-        M, one where a measurement is kept and zero elsewhere.
-    """
-
-    def __init__(self, operator, kept):
-        self.operator = operator
-        self.kept = kept
-
-    def __getattr__(self, name):
-        if name.startswith("__") or name == "operator":
-            raise AttributeError(name)
-        return getattr(self.operator, name)
-
-    def forward(self, x):
-        """Return M A x."""
-        y = self.operator.forward(x)
-        return self.kept.to(y) * y
-
-    def adjoint(self, y):
-        """Return Aᵀ M y."""
-        return self.operator.adjoint(self.kept.to(y) * y)
-
-    def pinv(self, y):
-        """Return A† of the kept measurements, completed by A (M A)†y."""
-        return self.operator.pinv(self._completed(y))
-
-    def refine(self, x, y):
-        """Return x + (M A)†(y − M A x), or a step towards it."""
-        residual = self.kept.to(y) * y - self.forward(x)
-        correction = self.operator._apply(
-            "_pinv", self._completed(residual), "measurements"
-        )
-        return x + self.operator.refinement_step * correction
-
-    def _completed(self, y):
-        """Return y with A (M A)†y in the place of what is not kept."""
-        x = minimum_norm_solution(self.forward, self.adjoint, y, _CGLS_STEPS)
-        kept = self.kept.to(y)
-        return kept * y + (1 - kept) * self.operator.forward(x)
 
 
 def _masks(operator, fraction, n_splits, axis, random_state):
@@ -184,10 +135,10 @@ def _masks(operator, fraction, n_splits, axis, random_state):
     shape = operator.measurement_shape
     automatic = isinstance(axis, str) and axis == "auto"
     if automatic:
-        axis = _natural_axis(operator)
+        axis = operator.natural_axis
     elif axis is not None:
         check_scalar(axis, "axis", Integral, min_val=0, max_val=len(shape) - 1)
-    measured = _measured_entries(operator)
+    measured = operator.measured_entries()
     if axis is None:
         candidates = np.flatnonzero(measured)
         # Entries have no order that would spread them: draw.
@@ -195,8 +146,8 @@ def _masks(operator, fraction, n_splits, axis, random_state):
     else:
         others = tuple(i for i in range(len(shape)) if i != axis)
         candidates = np.flatnonzero(measured.any(axis=others))
-        if automatic and isinstance(operator, MRI):
-            candidates = _without_centre(candidates, shape[axis] // 2)
+        if automatic:
+            candidates = np.setdiff1d(candidates, operator.calibration_lines())
     n_folds = max(1, min(n_folds, len(candidates)))
     masks = []
     for fold in np.unique(np.arange(n_splits) * n_folds // n_splits):
@@ -208,38 +159,3 @@ def _masks(operator, fraction, n_splits, axis, random_state):
             np.moveaxis(kept, axis, 0)[held_out] = 0
         masks.append(torch.from_numpy(kept))
     return masks
-
-
-def _natural_axis(operator):
-    """Axis along which an instrument takes its measurements, or None."""
-    if isinstance(operator, RayTransformOperator):
-        return 0
-    if isinstance(operator, ODLOperator) and len(operator.measurement_shape) > 1:
-        return 0
-    if isinstance(operator, MRI) and (
-        operator.mask is None or np.ndim(operator.mask) == 1
-    ):
-        return 1
-    return None
-
-
-def _measured_entries(operator):
-    """Return where A has a row other than zero, found with random images."""
-    generator = make_generator(0)
-    channels = operator._image_channels or 1
-    x = torch.randn((_PROBES, channels, *operator.image_shape), generator=generator)
-    y = operator.forward(x).abs().amax(dim=(0, 1))
-    # Fourier transforms leave rounding errors where nothing is measured.
-    return (y > 1e-6 * y.max()).numpy()
-
-
-def _without_centre(lines, centre):
-    """Drop the run of adjacent lines about the centre of k-space."""
-    measured, first, last = set(lines.tolist()), centre, centre
-    if centre not in measured:
-        return lines
-    while first - 1 in measured:
-        first -= 1
-    while last + 1 in measured:
-        last += 1
-    return lines[(lines < first) | (lines > last)]

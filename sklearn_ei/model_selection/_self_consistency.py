@@ -5,7 +5,10 @@ from typing import Any
 import torch
 
 from ..utils.random import draw_seed, make_generator
-from ._estimators import batches, relative_energy, unwrap
+from ..utils.torch_state import own_torch
+from ._estimators import relative_energy, tensors, unwrap
+
+_NOTHING = 1e-10  # a relative error that is rounding
 
 
 def check_group(reconstructor):
@@ -17,28 +20,99 @@ def check_group(reconstructor):
         )
 
 
-def transform_and_repeat(reconstructor, x, generator):
+def transform_and_repeat(f, A, group, x, generator):
     """Return T_g⁻¹ f(A T_g x), with one random g for each image."""
-    operator, group = reconstructor.operator_, reconstructor.group_
     g = group.sample(generator, len(x))
-    again = reconstructor._reconstruct(operator.forward(group.transform(x, g)))
+    again = f(A.forward(group.transform(x, g)), A)
     return group.inverse_transform(again, g)
 
 
-def _passes(estimator, Y, n_transforms, random_state):
-    """Yield f, y, T_g f(y), f(A T_g f(y)) and g for each measurement."""
-    reconstructor, Y = unwrap(estimator, Y)
-    check_group(reconstructor)
-    operator, group = reconstructor.operator_, reconstructor.group_
+def _passes(f, A, group, batches, *, n_transforms, random_state):
+    """Yield y, T_g f(y), f(A T_g f(y)) and g for each measurement."""
     generator = make_generator(draw_seed(random_state))
     n_transforms = min(n_transforms, group.n_elements - 1)
-    for y in batches(reconstructor, Y, size=1):
+    for y in batches:
         g = group.sample(generator, 1, n_transforms)
-        x1 = reconstructor._reconstruct(y)
+        x1 = f(y, A)
         x2 = group.transform(x1.expand(n_transforms, *x1.shape[1:]), g)
-        yield reconstructor, y, x2, reconstructor._reconstruct(operator.forward(x2)), g
+        yield y, x2, f(A.forward(x2), A), g
 
 
+@torch.no_grad()
+def round_trip(
+    f, A, group, batches, *, n_transforms=4, only_unseen=True, random_state=0
+):
+    """Return :func:`round_trip_score` of a function.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(y, A)``, from measurements to images, both tensors.
+    A : ForwardOperator
+        Resolved.
+    group : Group
+        Resolved.
+    batches : iterable of torch.Tensor
+        Measurements, one a time.
+    n_transforms, only_unseen, random_state
+        As for :func:`round_trip_score`.
+
+    Returns
+    -------
+    score : float
+    """
+
+    def pairs():
+        passes = _passes(
+            f,
+            A,
+            group,
+            batches,
+            n_transforms=n_transforms,
+            random_state=random_state,
+        )
+        for y1, _, x3, g in passes:
+            difference = A.forward(group.inverse_transform(x3, g)) - y1
+            if not only_unseen:
+                yield difference, y1.expand_as(difference)
+                continue
+            image = group.transform(A.pinv(difference), g)
+            yield image - A.pinv(A.forward(image)), A.pinv(y1).expand_as(image)
+
+    return -relative_energy(pairs())
+
+
+@torch.no_grad()
+def score_without_truth(f, A, group, batches):
+    """Return the score that estimators choose by, where there is no ground truth.
+
+    Parameters
+    ----------
+    f, A : callable and ForwardOperator
+        As for :func:`round_trip`.
+    group : Group or None
+        With more than one element: :func:`round_trip`. Otherwise there is only the
+        measurement error, −mean ‖A f(y) − y‖² / mean ‖y‖².
+    batches : iterable of torch.Tensor
+        Measurements, one a time.
+
+    Returns
+    -------
+    score : float
+        At most 0, higher is better.
+    """
+    batches = list(batches)
+    if group is None or group.n_elements < 2:
+        return -relative_energy((A.forward(f(y, A)) - y, y) for y in batches)
+    score = round_trip(f, A, group, batches)
+    # Where the second measurement sees all that the first one saw, nothing is left
+    # to compare but all of it.
+    if score > -_NOTHING:
+        return round_trip(f, A, group, batches, only_unseen=False)
+    return score
+
+
+@own_torch()
 @torch.no_grad()
 def round_trip_score(
     estimator: Any,
@@ -94,20 +168,20 @@ def round_trip_score(
     one operator and one group: where the group commutes with AᵀA, nothing is
     unseen and the score says nothing.
     """
+    reconstructor, Y = unwrap(estimator, Y)
+    check_group(reconstructor)
+    return round_trip(
+        reconstructor.reconstruct_tensors,
+        reconstructor.operator_,
+        reconstructor.group_,
+        tensors(reconstructor, Y),
+        n_transforms=n_transforms,
+        only_unseen=only_unseen,
+        random_state=random_state,
+    )
 
-    def pairs():
-        for f, y1, _, x3, g in _passes(estimator, Y, n_transforms, random_state):
-            A, group = f.operator_, f.group_
-            difference = A.forward(group.inverse_transform(x3, g)) - y1
-            if not only_unseen:
-                yield difference, y1.expand_as(difference)
-                continue
-            image = group.transform(A.pinv(difference), g)
-            yield image - A.pinv(A.forward(image)), A.pinv(y1).expand_as(image)
 
-    return -relative_energy(pairs())
-
-
+@own_torch()
 @torch.no_grad()
 def equivariance_score(
     estimator: Any,
@@ -147,5 +221,14 @@ def equivariance_score(
     ValueError
         If the estimator was fitted without a group.
     """
-    passes = _passes(estimator, Y, n_transforms, random_state)
-    return -relative_energy((x3 - x2, x2) for _, _, x2, x3, _ in passes)
+    reconstructor, Y = unwrap(estimator, Y)
+    check_group(reconstructor)
+    passes = _passes(
+        reconstructor.reconstruct_tensors,
+        reconstructor.operator_,
+        reconstructor.group_,
+        tensors(reconstructor, Y),
+        n_transforms=n_transforms,
+        random_state=random_state,
+    )
+    return -relative_energy((x3 - x2, x2) for _, x2, x3, _ in passes)

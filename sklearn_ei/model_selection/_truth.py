@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..metrics import psnr, ssim
 from ..utils.validation import check_images
-from ._estimators import unwrap
+from ._estimators import BATCH_SIZE, tensors, unwrap
 
 
 def _images_and_truth(estimator, Y, y, name):
@@ -127,7 +128,10 @@ def neg_measurement_error_score(estimator: Any, Y: Any, y: Any = None) -> float:
     """
     reconstructor, Y = unwrap(estimator, Y)
     operator = reconstructor.operator_
-    targets = Y
+    # What an instrument leaves at lost pixels is no reading.
+    targets = reconstructor.measurement_layout_.to_array(
+        torch.cat(list(tensors(reconstructor, Y, BATCH_SIZE))).cpu()
+    )
     if y is not None and np.ndim(y) > 1:
         truth = check_images(y, len(Y), None, "neg_measurement_error_score")
         targets = operator.measure(truth)

@@ -1,7 +1,29 @@
-"""Networks, in pure torch."""
+"""Networks in pure torch, their descriptions, and f made of them."""
 
 from ._discriminator import PatchDiscriminator
 from ._encoder_decoder import EncoderDecoder
+from ._function import ReconstructionFunction
+from ._specs import (
+    NetworkSpec,
+    UNet,
+    Unrolled,
+    build_stages,
+    check_network,
+    is_described,
+)
 from ._unet import ResidualUNet
+from ._weights import build_module
 
-__all__ = ["EncoderDecoder", "PatchDiscriminator", "ResidualUNet"]
+__all__ = [
+    "EncoderDecoder",
+    "NetworkSpec",
+    "PatchDiscriminator",
+    "ReconstructionFunction",
+    "ResidualUNet",
+    "UNet",
+    "Unrolled",
+    "build_module",
+    "build_stages",
+    "check_network",
+    "is_described",
+]

@@ -3,6 +3,7 @@
 from torch import nn
 
 from ._checks import check_sizes
+from ._weights import reset_weights
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -50,6 +51,16 @@ class PatchDiscriminator(nn.Module):
                 ]
                 in_channels = n_out
         self.layers = nn.Sequential(*layers, conv(in_channels, 1, 3, padding=1))
+
+    def reset_parameters(self, generator):
+        """Draw new weights.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Their source, on the CPU.
+        """
+        reset_weights(self, generator)
 
     def forward(self, x):
         """Return scores (batch, 1, *patches) of images (batch, channel, *shape)."""

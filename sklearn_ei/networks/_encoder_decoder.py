@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ._checks import check_sizes
+from ._weights import reset_weights
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -77,6 +78,16 @@ class EncoderDecoder(nn.Module):
             for _ in range(depth)
         )
         self.last = _CONV[n_spatial_dims](width, out_channels, 1)
+
+    def reset_parameters(self, generator):
+        """Draw new weights.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Their source, on the CPU.
+        """
+        reset_weights(self, generator)
 
     def forward(self, z):
         """Return images (batch, out_channels, *shape) for ``z`` of that shape."""

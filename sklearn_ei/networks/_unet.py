@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ._checks import check_sizes
+from ._weights import reset_weights, zero_weights
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -90,8 +91,19 @@ class ResidualUNet(nn.Module):
         )
         self.last = _CONV[n_spatial_dims](width, out_channels, 1)
         if residual:
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)
+            zero_weights(self.last)
+
+    def reset_parameters(self, generator):
+        """Draw new weights.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Their source, on the CPU.
+        """
+        reset_weights(self, generator)
+        if self.residual:
+            zero_weights(self.last)
 
     def forward(self, x):
         """Return x + U(x), or U(x), for ``x`` (batch, channel, *image_shape)."""

@@ -23,6 +23,9 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
     ``sigma`` or ``gain``, or both: the variance is σ² + gain · A x.
     """
 
+    #: Whether :meth:`recorrupt` has pairs with independent errors.
+    has_recorrupted_pairs = True
+
     # ---------------------------------------------------------------- parameters
     @property
     def _given(self):
@@ -68,8 +71,8 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         ----------
         operator : ForwardOperator
             A, resolved.
-        y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Noisy measurements.
+        y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
+            Noisy measurements, of which up to 32 are looked at.
 
         Returns
         -------
@@ -79,11 +82,22 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or cannot be told from ``y``.
+            If a parameter is out of its range, or ``y`` is zero or never varies.
+        UnknownNoiseError
+            A ``ValueError``, too: if noise cannot be told from images.
+
+        Warns
+        -----
+        UserWarning
+            If the noise is correlated between neighbouring entries.
 
         See Also
         --------
-        sklearn_ei.noise._estimate.estimate_levels : How it is done.
+        estimate_noise : How it is done, and a choice between models.
+
+        Notes
+        -----
+        Levels of 0 mean that the measurements were found noise-free.
         """
         self._check_params()
         if "auto" not in self._given.values():

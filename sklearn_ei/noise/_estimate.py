@@ -1,23 +1,131 @@
-"""Noise levels from measurements alone: by what no image can produce."""
+"""Noise levels from measurements alone."""
+
+import warnings
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from scipy.optimize import nnls
 
-from ..utils.random import make_generator
+from ._evidence import STEPS, Evidence, gather_evidence
+from ._filtered import Measurements, blur_width
 
-_N_ENTRIES = 300_000  # of measurements looked at, in whole samples
-_MAX_SAMPLES = 32
-_MIN_PROBES = 16
-_STEPS = (16, 32, 64, 128)  # after which the estimate is looked at
-_CONVERGED = 0.01  # relative change of the standard deviation
-_MIN_KEPT = 1e-3  # share of the noise's energy; below, rounding errors count
-_MAX_ERROR = 0.05  # statistical, relative, of the standard deviation
-_CAUTION = 5  # errors by which one estimate has to lie below another
-_N_GROUPS = 12  # of entries with a similar signal
+# Of the measurements' root mean square: below is no noise that would be seen.
+_NEGLIGIBLE = 3e-4
+_SMALL = 1.5e-3  # likewise, while the level still falls as images do
+_FALLING = 0.95  # of the level, by twice as many steps
+_UNSETTLED = 0.8
+_CORRELATED = 0.12  # excess correlation of neighbours that means something
+_SURE = 3  # statistical errors
 
 
-@torch.no_grad()
+class UnknownNoiseError(ValueError):
+    """Measurements do not tell noise from images.
+
+    Raised by :meth:`~sklearn_ei.noise.NoiseModel.resolve` where a parameter is
+    ``"auto"``, and A could have produced any measurement (lost pixels, downsampling,
+    compressed sensing, k-space of a single coil), or almost.
+    """
+
+
+class Findings(NamedTuple):
+    """What was found before a model of the noise is chosen.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        Standard deviations by groups.
+    rms : float
+        Root mean square of the measurements.
+    n_samples : int
+        Measurements that were looked at.
+    is_noise_free : bool
+        Whether the level is too low to tell from nothing.
+    blur : tuple (axis, width) or None
+        Of the noise, along a measurement axis; None if it is independent.
+    """
+
+    evidence: Evidence
+    rms: float
+    n_samples: int
+    is_noise_free: bool
+    blur: tuple | None
+
+    @property
+    def correlation(self):
+        """Correlation of neighbours that such a blur makes."""
+        if self.blur is None:
+            return 0.0
+        n = np.arange(-20, 21)
+        kernel = np.exp(-0.5 * (n / self.blur[1]) ** 2)
+        return float((kernel[1:] * kernel[:-1]).sum() / (kernel**2).sum())
+
+
+def examine(operator, y):
+    """Return the :class:`Findings` of measurements.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A, resolved.
+    y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
+        Noisy measurements.
+
+    Returns
+    -------
+    findings : Findings
+
+    Raises
+    ------
+    ValueError
+        If the measurements are zero, or never vary.
+    UnknownNoiseError
+        If noise cannot be told from images.
+    """
+    measurements = Measurements(operator, y)
+    evidence, blur = gather_evidence(measurements), None
+    if evidence is None:
+        raise UnknownNoiseError(_unknown(operator))
+    relative = evidence.level / measurements.rms
+    is_noise_free = relative < _NEGLIGIBLE or (
+        relative < _SMALL and evidence.change < _FALLING
+    )
+    if not is_noise_free:
+        blur = _blur(measurements, evidence)
+        if blur is not None:
+            evidence = gather_evidence(measurements, blur) or evidence
+        if evidence.change < _UNSETTLED:
+            raise UnknownNoiseError(_unknown(operator, evidence.level))
+    return Findings(
+        evidence,
+        measurements.rms,
+        len(measurements.y),
+        is_noise_free,
+        None if blur is None else (blur[0] - 2, blur[1]),
+    )
+
+
+def _unknown(operator, level=None):
+    bound = "" if level is None else f" (its level is {level:.2g} at most)"
+    return (
+        f"Got {type(operator).__name__} measurements in which noise cannot be told "
+        f"from images{bound}, but expected some redundancy to estimate the noise "
+        "from; pass its level as a number, or data_term='unsure'."
+    )
+
+
+def _blur(measurements, evidence):
+    """Return axis and width of the blur that the noise went through, or None."""
+    sure = {
+        axis: excess
+        for axis, (excess, error) in evidence.correlations.items()
+        if excess > _CORRELATED + _SURE * error
+    }
+    if not sure:
+        return None
+    axis = max(sure, key=sure.get)
+    return axis, blur_width(measurements, axis, STEPS[0])
+
+
 def estimate_levels(operator, y, *, sigma, gain):
     """Estimate σ and gain of noise with variance σ² + gain · A x.
 
@@ -25,8 +133,8 @@ def estimate_levels(operator, y, *, sigma, gain):
     ----------
     operator : ForwardOperator
         A, resolved.
-    y : torch.Tensor of shape (batch, channel, *measurement_shape)
-        Noisy measurements, up to 32 of which are looked at.
+    y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
+        Noisy measurements.
     sigma, gain : float or "auto"
         Known levels, 0 for what is absent; ``"auto"`` for what is asked for.
 
@@ -37,190 +145,71 @@ def estimate_levels(operator, y, *, sigma, gain):
 
     Raises
     ------
-    ValueError
-        If ``y`` does not tell noise from images.
+    ValueError, UnknownNoiseError
+        As :func:`examine`.
 
-    Notes
+    Warns
     -----
-    The residual y − A x_k of k steps x ← x + w·B(y − A x) from x = 0 is
-    F y with F = (I − w A B)^k, a fixed linear filter. What images produce
-    vanishes with k; noise in the left null space of A, and where the
-    measurements are redundant or B damps, remains. As F is linear, random probes
-    w ~ N(0, I) tell what noise becomes: for entry i
-
-        E (F y)_i² = σ² E (F w)_i² + gain · E (F w)_i (F (y ⊙ w))_i.
-
-    Sums over all entries give σ or gain; for both, entries are put into groups
-    of similar signal, whose sums make a non-negative least-squares problem. A
-    model A that does not quite fit leaves smooth errors; so second differences
-    along each axis of F y are tried besides. What images leave behind only ever
-    adds: the smallest estimate is taken. k doubles until it stays within 1 %.
-
-    Where F leaves nothing (A with full row rank, such as lost pixels) this
-    refuses. High-pass filters of y itself, as denoisers use them, cannot replace
-    it: what images have at high frequencies is taken for noise. Measured, at 0.5 %
-    of the largest measurement: 1.4 to 4 times too much for inpainting.
-
-    Entries that are the same in all samples (dead, or not sampled) are taken to
-    have no noise; in a single sample, those that are zero.
+    UserWarning
+        If the noise is correlated, which no noise model is made for.
     """
-    y = y[:_MAX_SAMPLES]
-    y = y[: max(1, _N_ENTRIES // y[0].numel())].float()
-    live = (y != y[:1]).any(dim=0) if len(y) > 1 else (y != 0)[0]
-    if not live.any():
-        raise ValueError(
-            "Got measurements that never vary, but expected noisy ones to estimate "
-            "the noise from; pass its level as a number."
+    findings = examine(operator, y)
+    if findings.blur is not None:
+        warnings.warn(
+            f"Got measurements whose noise correlates by {findings.correlation:.2f} "
+            f"between neighbours along axis {findings.blur[0]}, but expected "
+            "independent noise: the risk estimates of SURE, UNSURE and R2R are wrong.",
+            stacklevel=3,
         )
-    generator = make_generator(0)
-    n_probes = -(-_MIN_PROBES // len(y)) * len(y)
-    w = torch.randn((n_probes, *y.shape[1:]), generator=generator).to(y.device) * live
-    shot = gain == "auto" or gain > 0
-    weighted = w * y.repeat(n_probes // len(y), *(1 for _ in y.shape[1:]))
-
-    known = {"sigma": sigma, "gain": gain}
-    batches = [y, w, weighted] if shot else [y, w]
-
-    previous = None
-    for residuals in _filtered(operator, batches):
-        signal = y - residuals[0]
-        fits = []
-        for axes in _axes_to_difference(y.ndim):
-            filtered = [_difference(r, axes) for r in residuals]
-            white = 6.0 ** len(axes) * int(live.sum())  # energy of white noise
-            fit = _fit(*filtered, _inner(signal, axes), white=white, known=known)
-            if fit is not None:
-                level = _mean_std(fit["sigma"], fit["gain"], y, live)
-                fits.append({**fit, "std": level, "bound": level * fit["margin"]})
-        if not fits:
-            break
-        best = min(fits, key=lambda fit: fit["bound"])
-        if previous is not None and best["std"] >= (1 - _CONVERGED) * previous:
-            return {name: best[name] for name in known}
-        previous = best["std"]
-    raise ValueError(
-        f"Got {type(operator).__name__} measurements in which noise cannot be told "
-        "from images, but expected some redundancy to estimate the noise from; pass "
-        "its level as a number, or data_term='unsure'."
-    )
+    if findings.is_noise_free:
+        return {
+            n: 0.0 if v == "auto" else v for n, v in [("sigma", sigma), ("gain", gain)]
+        }
+    return fit_levels(findings.evidence, sigma=sigma, gain=gain)
 
 
-def _filtered(operator, batches):
-    """Yield F applied to each of the tensors, after each number of steps."""
-    images = [torch.zeros_like(operator.pinv(batch)) for batch in batches]
-    done = 0
-    for n_steps in _STEPS:
-        for _ in range(n_steps - done):
-            images = [
-                operator.refine(x, batch)
-                for x, batch in zip(images, batches, strict=True)
-            ]
-        done = n_steps
-        yield [
-            batch - operator.forward(x)
-            for x, batch in zip(images, batches, strict=True)
-        ]
-
-
-def _axes_to_difference(n_dims):
-    """Return the axes along which second differences are tried, none at first."""
-    axes = range(2, n_dims)
-    return [(), *((axis,) for axis in axes), *([tuple(axes)] if n_dims > 3 else [])]
-
-
-def _difference(r, axes, order=2):
-    for axis in axes:
-        r = r.diff(n=order, dim=axis)
-    return r
-
-
-def _inner(r, axes):
-    """Return the middle entry of every second difference."""
-    for axis in axes:
-        r = r.narrow(axis, 1, max(r.shape[axis] - 2, 0))
-    return r
-
-
-def _mean_std(sigma, gain, y, live):
-    mean = float(y[:, live].double().mean())
-    return float(np.sqrt(max(sigma**2 + gain * mean, 0.0)))
-
-
-def _fit(r, probe, *rest, white, known):
-    """Return the levels that explain the energy of ``r``, or None if none can.
+def fit_levels(evidence, *, sigma, gain):
+    """Return σ and gain that the evidence amounts to.
 
     Parameters
     ----------
-    r, probe : torch.Tensor
-        Filtered measurements and filtered unit noise.
-    *rest : torch.Tensor
-        Filtered noise weighted by the measurements, if asked for, and the signal.
-    white : float
-        Energy of ``probe`` if nothing were filtered out.
-    known : dict
-        As for :func:`estimate_levels`.
-    """
-    *weighted, signal = rest
-    products = [probe * probe, *(probe * other for other in weighted)]
-    energies = [t.double().flatten(1).sum(dim=1) for t in products]
-    if float(energies[0].mean()) < _MIN_KEPT * white:
-        return None
-    # Noise in r and in the probes; half, as a standard deviation is a root.
-    brightness = signal.double().flatten(1).mean(dim=1).repeat(len(probe) // len(r))
-    expected = [torch.ones_like(brightness), brightness / brightness.mean()]
-    spread = max(
-        float((e / e.mean() - x).std())
-        for e, x in zip(energies, expected, strict=False)
-    )
-    error = spread * (1 / len(r) + 1 / len(probe)) ** 0.5 / 2
-    if not error <= _MAX_ERROR:
-        return None
+    evidence : Evidence
+        What is to be explained.
+    sigma, gain : float or "auto"
+        As in :func:`estimate_levels`.
 
-    asked = [name for name in known if known[name] == "auto"]
-    if len(asked) == 2:
-        sums = _grouped_sums(signal, r * r, products)
+    Returns
+    -------
+    levels : dict
+        ``{"sigma": float, "gain": float}``. Where nothing is known of the other, one
+        parameter is the mean over groups of std divided by that of √(its share);
+        else a non-negative least-squares problem of relative errors is solved.
+    """
+    known = {"sigma": sigma, "gain": gain}
+    levels = {name: 0.0 if v == "auto" else float(v) for name, v in known.items()}
+    asked = [name for name, value in known.items() if value == "auto"]
+    signal = np.maximum(evidence.signal, 0)
+    columns = {"sigma": np.ones_like(signal), "gain": signal}
+    weights = evidence.count / evidence.count.sum()
+    if len(asked) == 1 and not any(levels.values()):
+        share = float(weights @ np.sqrt(columns[asked[0]]))
+        solution = [(evidence.level / max(share, 1e-30)) ** 2]
     else:
-        sums = np.array(
-            [[float(t.double().sum()) / len(t)] for t in (r * r, *products)]
-        )
-    energy, gaussian = sums[0], sums[1]
-    poisson = sums[2] if weighted else np.zeros_like(gaussian)
-    columns = {"sigma": gaussian, "gain": poisson}
-    levels = {name: 0.0 if name in asked else known[name] for name in known}
-    energy = energy - levels["sigma"] ** 2 * gaussian - levels["gain"] * poisson
-    solution = _least_squares(np.stack([columns[name] for name in asked], 1), energy)
-    if solution is None:
-        return None
+        rest = levels["sigma"] ** 2 + levels["gain"] * signal
+        matrix = np.stack([columns[name] for name in asked], axis=1)
+        solution = _least_squares(matrix, evidence.std**2, rest, weights)
     for name, value in zip(asked, solution, strict=True):
         levels[name] = float(np.sqrt(value)) if name == "sigma" else float(value)
-    return {**levels, "margin": 1 + _CAUTION * error}
+    return levels
 
 
-def _grouped_sums(signal, energy, products):
-    """Return sums per sample of each tensor, over groups of similar signal."""
-    edges = np.quantile(signal.cpu().numpy(), np.linspace(0, 1, _N_GROUPS + 1)[1:-1])
-    group = torch.bucketize(
-        signal.contiguous(), torch.from_numpy(edges).to(signal)
-    ).flatten()
-    sums = []
-    for tensor in (energy, *products):
-        groups = group.repeat(len(tensor) // len(energy))
-        totals = torch.zeros(_N_GROUPS, dtype=torch.float64, device=tensor.device)
-        totals.index_add_(0, groups, tensor.double().flatten())
-        sums.append(totals.cpu().numpy() / len(tensor))
-    return np.array(sums)
-
-
-def _least_squares(columns, energy):
-    """Solve for levels ≥ 0; the error of an energy is relative to its size."""
-    if not (columns.sum(axis=0) > 0).all():
-        return None
-    if columns.shape[1] == 1:
-        return np.maximum(energy.sum() / columns.sum(), 0.0)[np.newaxis]
-    size = np.maximum(energy, 1e-3 * energy.max())
+def _least_squares(columns, variance, rest, weights):
+    """Solve variance = rest + columns · x for x ≥ 0, with errors of its size."""
+    size = np.maximum(variance, 1e-3 * variance.max())
     for _ in range(5):
-        scaled = columns / size[:, np.newaxis]
-        norms = np.linalg.norm(scaled, axis=0)
-        solution = nnls(scaled / norms, energy / size)[0] / norms
-        size = np.maximum(columns @ solution, 1e-3 * energy.max())
+        scale = np.sqrt(weights) / size
+        scaled = columns * scale[:, np.newaxis]
+        norms = np.maximum(np.linalg.norm(scaled, axis=0), 1e-30)
+        solution = nnls(scaled / norms, (variance - rest) * scale)[0] / norms
+        size = np.maximum(columns @ solution + rest, 1e-3 * variance.max())
     return solution

@@ -23,6 +23,8 @@ class PoissonGaussianNoise(NoiseModel):
     [4.0, 6.0]
     """
 
+    has_recorrupted_pairs = False
+
     def __init__(self, gain="auto", sigma="auto"):
         self.gain = gain
         self.sigma = sigma

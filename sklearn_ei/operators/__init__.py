@@ -1,5 +1,6 @@
 """Forward operators: the physics that turns images into measurements."""
 
+from ..utils.device import Constants
 from ..utils.layout import Layout
 from ._base import ForwardOperator
 from ._block import BlockOperator
@@ -11,15 +12,19 @@ from ._fan_beam import FanBeamCT
 from ._inpainting import Inpainting
 from ._matrix import MatrixOperator
 from ._mri import MRI
+from ._odl_adapter import as_odl_operator
 from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
+from ._restricted import RestrictedOperator
+from ._symmetries import Symmetry
 
 __all__ = [
     "MRI",
     "BlockOperator",
     "Blur",
     "CompressedSensing",
+    "Constants",
     "Downsampling",
     "FanBeamCT",
     "ForwardOperator",
@@ -29,6 +34,9 @@ __all__ = [
     "MatrixOperator",
     "ODLOperator",
     "ParallelBeamCT",
+    "RestrictedOperator",
+    "Symmetry",
+    "as_odl_operator",
     "dot_test",
     "gaussian_kernel",
 ]

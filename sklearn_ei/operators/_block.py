@@ -4,6 +4,7 @@ import math
 from numbers import Integral
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
@@ -78,11 +79,12 @@ class BlockOperator(ForwardOperator):
                 "ForwardOperator."
             )
         for operator in operators:
-            if operator._image_channels is not None:
+            channels = operator.image_channels
+            if channels != "any":
                 raise ValueError(
-                    f"BlockOperator got {operator}, which needs "
-                    f"{operator._image_channels} channels, but expected operators that "
-                    "act on every channel alike."
+                    f"BlockOperator got {operator}, whose images have channels="
+                    f"{channels!r}, but expected operators that act on every channel "
+                    "alike."
                 )
         return operators
 
@@ -140,12 +142,16 @@ class BlockOperator(ForwardOperator):
             operator.resolve(image_shape=image_shape) for operator in self.operators
         ]
 
-    def _n_measurements(self):
-        shape = self.image_shape
-        return sum(
-            operator.resolve(image_shape=shape)._n_measurements()
-            for operator in self.operators
-        )
+    @property
+    def n_measurements(self):
+        """m, the sum of those of the operators, for one channel."""
+        operators = self._constants.like(None).operators
+        return sum(operator.n_measurements for operator in operators)
+
+    def _measured(self):
+        operators = self._constants.like(None).operators
+        parts = [operator._measured().reshape(1, -1) for operator in operators]
+        return np.concatenate(parts, axis=1)
 
     def _build(self, image_shape, measurement_shape):
         return _Blocks(

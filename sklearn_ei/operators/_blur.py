@@ -151,7 +151,8 @@ class Blur(ForwardOperator):
         if kernel.ndim not in (1, 2) or not real or not kernel.any():
             raise ValueError(
                 f"Got a kernel of shape {kernel.shape} and dtype {kernel.dtype}, but "
-                "expected a finite, real 1-D or 2-D array that is not all zero."
+                "expected a finite, real 1-D or 2-D array that is not all zero, such "
+                "as gaussian_kernel(1.5)."
             )
 
     @property

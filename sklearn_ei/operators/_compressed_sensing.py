@@ -1,7 +1,6 @@
 """Random Gaussian measurements."""
 
 import math
-import weakref
 from numbers import Integral
 
 import numpy as np
@@ -11,9 +10,7 @@ from sklearn.utils import check_random_state, check_scalar
 from ..utils.device import Constants
 from ..utils.params import check_shape
 from ._base import ForwardOperator
-
-# Clones and copies of one operator share one matrix.
-_MATRICES: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+from ._checks import refuse_other_than_number
 
 
 class CompressedSensing(ForwardOperator):
@@ -59,12 +56,20 @@ class CompressedSensing(ForwardOperator):
 
     _measurement_n_dims = 1
 
+    # A parameter here, where other operators derive it.
+    n_measurements = 0
+
     def __init__(self, n_measurements, image_shape=None, *, random_state=0):
         self.n_measurements = n_measurements
         self.image_shape = image_shape
         self.random_state = random_state
 
     def _infer_shapes(self, image_shape, measurement_shape):
+        refuse_other_than_number(
+            "n_measurements",
+            self.n_measurements,
+            "a matrix to MatrixOperator(matrix=…)",
+        )
         check_scalar(self.n_measurements, "n_measurements", Integral, min_val=1)
         if self.random_state is not None:
             check_scalar(self.random_state, "random_state", Integral, min_val=0)
@@ -90,11 +95,7 @@ class CompressedSensing(ForwardOperator):
         return image_shape, (m,)
 
     def _build(self, image_shape, measurement_shape):
-        key = (*measurement_shape, math.prod(image_shape), self.random_state or 0)
-        constants = _MATRICES.get(key)
-        if constants is None:
-            constants = _MATRICES[key] = _draw(*key)
-        return constants
+        return _draw(*measurement_shape, math.prod(image_shape), self.random_state or 0)
 
     def _forward(self, x, constants):
         return x.flatten(2) @ constants.A.t()
@@ -104,6 +105,9 @@ class CompressedSensing(ForwardOperator):
 
     def _pinv(self, y, constants):
         return self._adjoint(y @ constants.inverse_gram, constants)
+
+    def _measured(self):
+        return np.ones((1, *self.measurement_shape), dtype=bool)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly; about n/m."""

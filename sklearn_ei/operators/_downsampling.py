@@ -2,12 +2,14 @@
 
 from numbers import Integral
 
+import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
 from ..utils.device import Constants
 from ..utils.params import check_shape
 from ._base import ForwardOperator
+from ._checks import refuse_other_than_number
 
 
 class Downsampling(ForwardOperator):
@@ -50,12 +52,15 @@ class Downsampling(ForwardOperator):
     array([[2., 6.]], dtype=float32)
     """
 
+    has_orthogonal_rows = True
+
     def __init__(self, factor=2, image_shape=None, *, antialias=True):
         self.factor = factor
         self.image_shape = image_shape
         self.antialias = antialias
 
     def _infer_shapes(self, image_shape, measurement_shape):
+        refuse_other_than_number("factor", self.factor, "sizes as image_shape=…")
         check_scalar(self.factor, "factor", Integral, min_val=1)
         check_scalar(self.antialias, "antialias", bool)
         factor = int(self.factor)
@@ -101,6 +106,9 @@ class Downsampling(ForwardOperator):
 
     def _pinv(self, y, constants):
         return self._adjoint(y, constants) / constants.weights.square().sum()
+
+    def _measured(self):
+        return np.ones((1, *self._fixed.measurement_shape), dtype=bool)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: Σ_j w_j²."""

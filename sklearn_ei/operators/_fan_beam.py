@@ -6,7 +6,7 @@ import numpy as np
 
 from ..utils.odl import import_odl
 from ..utils.params import check_option, check_real
-from ._ray_transform import RayTransformOperator, largest_image, view_partition
+from ._ray_transform import RayTransformOperator, view_partition
 
 
 class FanBeamCT(RayTransformOperator):
@@ -21,8 +21,9 @@ class FanBeamCT(RayTransformOperator):
     n_views : int, default=50
         Number of views, spread evenly over the ``scan``.
     image_shape : tuple (H, W), default=None
-        Shape of the images. None: the largest square whose circle the detector
-        covers, even if possible.
+        Shape of the images. None: a square that covers all that the detector
+        sees, with one pixel for each bin (unless ``pixel_size`` says otherwise)
+        and the source outside its circle. The object often needs less.
     source_distance : float
         From the source to the centre of rotation, in the unit of
         ``pixel_size``. The source must stay outside the circle around the image.
@@ -35,14 +36,18 @@ class FanBeamCT(RayTransformOperator):
         ``"full"``: view v stands at v · 360°/n_views. ``"short"``: 180° and the
         fan angle, from 0° on, the least that measures every line.
     n_bins : int, default=None
-        Number of detector bins. None: as many as cover the circle around the
-        image.
+        Number of detector bins. None: as many as cover the circle around
+        ``image_shape``; where that is open, too, as many as the images that are
+        measured have pixels along their longer side.
     angles : array-like of shape (n_views,), default=None
         View angles in degrees, in place of ``scan`` and ``n_views``. At 0° the
         source is below the image and bins increase to the right; the scanner
         turns counter-clockwise.
-    pixel_size : float, default=1.0
-        Side of a pixel. Its unit is the length unit of the line integrals.
+    pixel_size : float, default=None
+        Side of a pixel. Its unit is the length unit of the line integrals. None:
+        that of a bin brought back to the centre of rotation, ``bin_size`` ·
+        source_distance/(source_distance + detector_distance), and 1 where
+        ``bin_size`` is open, too.
     bin_size : float, default=None
         Width of a detector bin along the detector, in the unit of
         ``pixel_size``. None: one pixel, magnified onto the detector.
@@ -51,8 +56,9 @@ class FanBeamCT(RayTransformOperator):
         Window on the ramp of the filtered back-projection A†.
     detector_offset : float, default=0.0
         How far the middle of the detector is off the central ray, along the
-        detector and towards increasing bins. Default shapes do not take it into
-        account.
+        detector and towards increasing bins. ``n_bins=None`` does not take it
+        into account if ``image_shape`` is given. In a full turn it may be so large
+        that the detector hardly reaches beyond the central ray.
     n_refinements : int, default=0
         Steps x += w·FBP(y − A x) that follow the filtered back-projection.
     memory_budget : int or str, default="4 GB"
@@ -71,19 +77,26 @@ class FanBeamCT(RayTransformOperator):
 
     - forward: (A x)(β, γ) = ∫ x(R·(sin β, −cos β) + s·d(β, γ)) ds;
     - adjoint: Aᵀ, the transpose of that matrix;
-    - pseudo-inverse: FBP(y) = Aᵀ b K a y, where K is the ramp at the bins'
-      spacing τ' in the centre of rotation, times τ'/p², and the product of the
-      weights a and b is the share of each ray: Δβ/2 in a full turn, Parker's
-      weights times Δβ in a shorter one. For a curved detector the spacing is
-      the angle Δγ, and K has Kak and Slaney's factor (γ/sin γ)².
+    - pseudo-inverse: FBP(y) = Σ_k m_k Aᵀ(v_k b K w b y), where K is the ramp at
+      the bins' spacing τ' in the centre of rotation, times τ'/p², and
+      b = √Δβ cos γ. Δβ is the share of each view in the circle, half of the gaps
+      to both its neighbours, however unevenly views are spread; w is the share of
+      a ray in its line, which is measured again from the other side: ½ in a full
+      turn, and smooth weights like Parker's (1982) where a gap of more than 8° is
+      far wider than all others. For a curved detector the spacing is the angle
+      Δγ, and K has Kak and Slaney's factor (γ/sin γ)².
+
+    A displaced detector (``detector_offset``) misses lines beyond its short edge.
+    Where the views go all around, their measurements from the other side are put
+    there before filtering, and Aᵀ reaches there, too.
 
     Kak and Slaney (1988, section 3.4) weight the back-projection by 1/U², with
     the relative distance U from the source. Aᵀ contains one factor 1/U already,
-    as rays spread, and over both views of a line the other one averages out up
-    to the square of the fan angle. Leaving it out keeps Aᵀ b K a A symmetric, so
-    that the refining steps x += w·FBP(y − A x) converge and correct what is
-    left. A detector that is pushed aside (``detector_offset``) in a full turn
-    gets Wang's weights.
+    as rays spread; Σ_k m_k v_k is the other one. In a full turn that is its mean
+    over all views, m = 1/(1 − r²/R²) at the distance r from the centre, which is
+    enough, since every line is measured from both ends. Elsewhere two harmonics
+    of the angle between pixel and source are added (see
+    :func:`~sklearn_ei.operators._view_weights.distance_weights`).
 
     Examples
     --------
@@ -109,7 +122,7 @@ class FanBeamCT(RayTransformOperator):
         scan="full",
         n_bins=None,
         angles=None,
-        pixel_size=1.0,
+        pixel_size=None,
         bin_size=None,
         filter="ram-lak",
         detector_offset=0.0,
@@ -144,35 +157,25 @@ class FanBeamCT(RayTransformOperator):
         return self.source_distance + self.detector_distance
 
     @property
-    def _bin_width(self):
-        """Width of a bin along the detector."""
-        if self.bin_size is not None:
-            return float(self.bin_size)
-        return self.pixel_size * self._source_to_detector / self.source_distance
+    def _magnification(self):
+        return self._source_to_detector / self.source_distance
+
+    @property
+    def _largest_side(self):
+        return math.sqrt(2) * self.source_distance
 
     def _covering(self, image_shape):
-        """Odd number of bins that cover the circle around an image, or infinity."""
-        radius = self.pixel_size * math.hypot(*image_shape) / 2
+        radius = self._pixel * math.hypot(*image_shape) / 2
         if radius >= self.source_distance:
-            return math.inf
+            raise ValueError(
+                f"Got source_distance={self.source_distance}, inside the circle around "
+                f"images of shape {image_shape}; expected more than {radius:.6g}."
+            )
         edge = math.asin(radius / self.source_distance)
         if self.detector == "flat":
             edge = math.tan(edge)
         half = edge * self._source_to_detector / self._bin_width
         return 2 * math.ceil(half - 1e-9) + 1
-
-    def _bins_of(self, image_shape):
-        covering = self._covering(image_shape)
-        if math.isinf(covering):
-            raise ValueError(
-                f"Got source_distance={self.source_distance}, inside the circle around "
-                f"images of shape {image_shape}; expected more than "
-                f"{self.pixel_size * math.hypot(*image_shape) / 2:.6g}."
-            )
-        return covering
-
-    def _size_of(self, n_bins):
-        return largest_image(n_bins, lambda size: self._covering((size, size)))
 
     @property
     def _bin_range(self):

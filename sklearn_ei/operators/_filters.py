@@ -1,6 +1,18 @@
-"""Filters of filtered back-projection, sampled in space."""
+"""Filters and weights of filtered back-projection."""
+
+from dataclasses import dataclass
 
 import numpy as np
+
+from ._view_weights import (
+    WIDE,
+    WIDE_IF_OPPOSITE,
+    distance_weights,
+    divide,
+    opposite_rays,
+    redundancy_weights,
+    short_side,
+)
 
 FILTERS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
@@ -58,123 +70,46 @@ def _window(filter, frequencies):
     return 0.5 + 0.5 * np.cos(2 * np.pi * frequencies)  # hann
 
 
-def view_weights(angles, period=np.pi):
-    """Return the share of the (half) circle that each view stands for, in radians.
+@dataclass(frozen=True)
+class FilteredBackprojection:
+    """What turns Aᵀ into filtered back-projection, x = Σ_k m_k·Aᵀ(v_k·a·K(w·a·Cy)).
 
-    Half the distance to both neighbours, with angles taken modulo ``period``. A
-    gap of a limited-angle scan counts at most as twice the median distance.
+    Where the detector is displaced, views are continued beyond its short edge by
+    ``n_left`` or ``n_right`` bins, and back-projected there, too.
 
-    Parameters
+    Attributes
     ----------
-    angles : ndarray of shape (n_views,)
-        In radians.
-    period : float, default=π
-        After which views repeat: π for parallel beams, 2π for fans.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_views,)
-        They sum to ``period`` for views that cover it evenly.
+    kernel : ndarray of shape (n_all, n_all)
+        K, the ramp with all factors; n_all = n_left + n_bins + n_right.
+    before, after : ndarrays of shape (n_views, n_all)
+        w·a and a, weights before and after filtering.
+    of_pixels, of_views : ndarrays of shape (K, H, W) and (K, n_views)
+        m and v, the nearness of pixels to the source of a fan.
+    n_left, n_right : int
+        Bins beyond both edges of the detector.
+    opposite : tuple of two ndarrays of shape (8, n_views, n_left + n_right), or None
+        C: rays that measure the missing lines from the other side, and their
+        weights (:func:`opposite_rays`). None continues views by zeros.
     """
-    if len(angles) == 1:
-        return np.full(1, float(period))
-    order, gaps = _gaps(angles, period)
-    gaps = np.minimum(gaps, 2 * np.median(gaps[gaps > 1e-9]))
-    weights = np.empty_like(gaps)
-    weights[order] = (gaps + np.roll(gaps, 1)) / 2
-    return weights
+
+    kernel: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    of_pixels: np.ndarray
+    of_views: np.ndarray
+    n_left: int
+    n_right: int
+    opposite: tuple | None
+
+    def bins_beyond(self, bins):
+        """Return the positions of the bins beyond the edges of the detector."""
+        step = bins[1] - bins[0] if len(bins) > 1 else 0.0
+        left = bins[0] - step * np.arange(self.n_left, 0, -1)
+        return np.append(left, bins[-1] + step * np.arange(1, self.n_right + 1))
 
 
-def _gaps(angles, period):
-    """Return the order of the angles modulo ``period`` and the gap behind each."""
-    folded = np.mod(angles, period)
-    order = np.argsort(folded, kind="stable")
-    return order, np.diff(folded[order], append=folded[order[0]] + period)
-
-
-def _scan_range(angles):
-    """Return where a scan starts and how far it turns, at most 2π, in radians."""
-    if len(angles) == 1:
-        return angles[0], 0.0
-    order, gaps = _gaps(angles, 2 * np.pi)
-    usual = np.median(gaps[gaps > 1e-9])
-    widest = int(np.argmax(gaps))
-    if gaps[widest] < 2 * usual:
-        return angles[order[0]], 2 * np.pi
-    first = angles[order[(widest + 1) % len(order)]]
-    return first - usual / 2, 2 * np.pi - gaps[widest] + usual
-
-
-def full_turn_weights(bins, radius):
-    """Return the share of each bin where every line can be measured twice.
-
-    A detector that reaches beyond the image on both sides measures every line
-    twice, and each counts one half. One that is pushed aside, so that its short
-    side reaches h only, measures lines beyond h once; within, the shares rise as
-
-        w(t) = (1 + sin(π t / 2h)) / 2,  w(t) + w(−t) = 1,
-
-    towards the long side (G. Wang, "X-ray micro-CT with a displaced detector
-    array", Med. Phys., 2002).
-
-    Parameters
-    ----------
-    bins : ndarray of shape (n_bins,)
-        Positions, evenly spaced; the centre of rotation is seen at 0.
-    radius : float
-        Where the shadow of the image ends, in the unit of ``bins``.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_bins,)
-    """
-    half_bin = (bins[-1] - bins[0]) / max(2 * (len(bins) - 1), 1)
-    left, right = half_bin - bins[0], bins[-1] + half_bin
-    if min(left, right) >= min(radius, max(left, right)):
-        return np.full(len(bins), 0.5)
-    long_side = np.sign(right - left) * bins
-    reach = max(min(left, right), 1e-12)
-    return 0.5 + 0.5 * np.sin(np.pi / 2 * np.clip(long_side / reach, -1, 1))
-
-
-def parker_weights(views, fan_angles, turn):
-    """Return the share of each ray of a fan that turns by less than 2π.
-
-    The line of view β and fan angle γ is measured again at β + π − 2γ and −γ.
-    With the overscan δ = (turn − π)/2, its first measurement counts
-
-        w = sin²(π/4 · β/(δ + γ))  for  0 ≤ β ≤ 2δ + 2γ,
-
-    its last one the rest, and lines measured once count 1 (D. L. Parker, "Optimal
-    short scan convolution reconstruction for fanbeam CT", Med. Phys., 1982).
-
-    Parameters
-    ----------
-    views : ndarray of shape (n_views,)
-        β in radians, counted from the start of the scan.
-    fan_angles : ndarray of shape (n_bins,)
-        γ in radians; positive γ turn the ray clockwise.
-    turn : float
-        Range of β in radians.
-
-    Returns
-    -------
-    weights : ndarray of shape (n_views, n_bins)
-    """
-    beta, gamma = views[:, None], fan_angles[None, :]
-    delta = (turn - np.pi) / 2
-    mirrored = (-gamma >= fan_angles[0] - 1e-9) & (-gamma <= fan_angles[-1] + 1e-9)
-
-    def share(angle, width):
-        angle = np.clip(angle / np.maximum(width, 1e-12), 0, 2)
-        return np.where((width > 1e-9) & mirrored, np.sin(np.pi / 4 * angle) ** 2, 1.0)
-
-    # Up to a full turn, no ray belongs to both overlaps.
-    return share(beta, delta + gamma) * share(turn - beta, delta - gamma)
-
-
-def fbp_filter(geometry, angles, cell_area, radius, filter="ram-lak"):
-    """Return what turns Aᵀ into filtered back-projection, x = Aᵀ(b·K(a·y)).
+def fbp_filter(geometry, angles, pixels, cell_sides, filter="ram-lak"):
+    """Return the filter and the weights of filtered back-projection.
 
     Parameters
     ----------
@@ -183,51 +118,83 @@ def fbp_filter(geometry, angles, cell_area, radius, filter="ram-lak"):
         that is curved around the source.
     angles : ndarray of shape (n_views,)
         Views in radians.
-    cell_area : float
-        Area of a pixel.
-    radius : float
-        Of the circle around the image.
+    pixels : ndarray of shape (2, H, W)
+        Positions of the pixels in ODL's axes, seen from the centre of rotation.
+    cell_sides : tuple of 2 float
+        Sides of a pixel.
     filter : str
         Window on the ramp.
 
     Returns
     -------
-    K : ndarray of shape (n_bins, n_bins)
-        The ramp with all factors, symmetric.
-    a, b : ndarrays of shape (n_views, n_bins)
-        Weights before and after filtering. Their product is the share that each
-        ray has in the (half) circle. They are equal but for a displaced
-        detector, so that B A is symmetric and x + w·B(y − A x) converges.
+    fbp : FilteredBackprojection
+
+    Notes
+    -----
+    Rays of a fan are Δs·cos γ·U apart at a pixel, with their distance Δs at the
+    centre of rotation and the pixel's relative distance U from the source, so
+    that Aᵀ contains 1/(U cos γ). Kak and Slaney's formula (1988, section 3.4.1)
+    asks for cos γ before filtering and 1/U² after it. One cos γ on either side
+    leaves 1/U to be supplied. Where every line is measured from both ends alike,
+    its mean over views, 1/(1 − r²/R²) at distance r from the centre, does, and
+    leaves B A as good as symmetric; elsewhere two harmonics of the angle between
+    pixel and view follow 1/U to a few per cent (:func:`distance_weights`). The
+    same weights hold for a detector that is curved around the source.
     """
     bins = np.asarray(geometry.det_grid.coord_vectors[0])
     bin_size = float(geometry.det_partition.cell_sides[0])
-    start, turn = _scan_range(angles)
-    full_turn = turn >= 2 * np.pi - 1e-9
-    if not hasattr(geometry, "src_radius"):
-        kernel = ramp_filter_matrix(len(bins), bin_size, filter)
-        kernel *= bin_size / cell_area
-        after = np.sqrt(view_weights(angles))[:, None] * np.ones(len(bins))
-        if full_turn:
-            return kernel, after * (2 * full_turn_weights(bins, radius)), after
-        return kernel, after, after
-    source = geometry.src_radius
-    to_detector = source + geometry.det_radius
-    if geometry.det_curvature_radius is None:
-        fan_angles = np.arctan(bins / to_detector)
-        step = bin_size * source / to_detector  # of the bins' shadow at the centre
-        kernel = ramp_filter_matrix(len(bins), step, filter)
-    else:
-        fan_angles, step = bins, bin_size
-        kernel = ramp_filter_matrix(len(bins), step, filter)
-        apart = step * np.subtract.outer(np.arange(len(bins)), np.arange(len(bins)))
+    source = getattr(geometry, "src_radius", None)
+    radius = np.hypot(*pixels).max() + np.hypot(*cell_sides) / 2
+    step, curved, shadow = bin_size, False, radius
+    if source is not None:
+        to_detector = source + geometry.det_radius
+        curved = geometry.det_curvature_radius is not None
+        shadow = np.arcsin(min(radius / source, 1.0))
+        if not curved:
+            shadow = to_detector * np.tan(min(shadow, 1.5))
+            step = bin_size * source / to_detector  # of the shadow at the centre
+    n_left, n_right = _beyond(bins, bin_size, shadow)
+    n_bins = n_left + len(bins) + n_right
+    places = bins[0] + bin_size * np.arange(-n_left, n_bins - n_left)
+    fan_angles = np.zeros(n_bins)
+    if source is not None:
+        fan_angles = places if curved else np.arctan(places / to_detector)
+    missing = np.ones(n_bins, dtype=bool)
+    missing[n_left : n_left + len(bins)] = False
+
+    kernel = ramp_filter_matrix(n_bins, step, filter)
+    if curved:
+        apart = step * np.subtract.outer(np.arange(n_bins), np.arange(n_bins))
         kernel /= np.sinc(apart / np.pi) ** 2
-    kernel *= step / cell_area
-    after = np.sqrt(view_weights(angles, 2 * np.pi))[:, None] * np.ones(len(bins))
-    if not full_turn:
-        turned = np.mod(angles - start, 2 * np.pi)
-        after *= np.sqrt(parker_weights(turned, fan_angles, turn))
-        return kernel, after, after
-    edge = np.arcsin(min(radius / source, 1.0))
-    if geometry.det_curvature_radius is None:
-        edge = to_detector * np.tan(min(edge, 1.5))
-    return kernel, after * full_turn_weights(bins, edge), after
+    kernel *= step / np.prod(cell_sides)
+
+    scan = divide(angles, 2 * np.pi, WIDE if missing.any() else WIDE_IF_OPPOSITE)
+    opposite = None
+    if missing.any() and scan.is_closed:
+        opposite = opposite_rays(angles, fan_angles[missing], places[missing], bins)
+        bins, missing = places, np.zeros(n_bins, dtype=bool)
+    if source is None and not missing.any():
+        scan, shares = divide(angles, np.pi), 1.0
+    else:
+        shares = np.zeros((len(angles), n_bins))
+        shares[:, ~missing] = redundancy_weights(
+            angles, scan, fan_angles[~missing], bins, shadow
+        )
+    after = np.sqrt(scan.cells)[:, None] * np.cos(fan_angles)
+    of_pixels, of_views = np.ones((1, *pixels.shape[1:])), np.ones((1, len(angles)))
+    if source is not None:
+        sources = geometry.src_position(angles) - geometry.translation
+        n_harmonics = 2 if missing.any() or not scan.is_closed else 0
+        of_pixels, of_views = distance_weights(pixels, sources, n_harmonics)
+    return FilteredBackprojection(
+        kernel, after * shares, after, of_pixels, of_views, n_left, n_right, opposite
+    )
+
+
+def _beyond(bins, bin_size, shadow):
+    """Return how many bins are missing at both ends of a displaced detector."""
+    reach, sign, far = short_side(bins, shadow)
+    if np.isinf(reach):
+        return 0, 0
+    missing = int(np.ceil((far - reach) / bin_size - 1e-6))
+    return (missing, 0) if sign < 0 else (0, missing)

@@ -97,7 +97,7 @@ def joseph_weights(points, directions, shape, spacing, dtype=torch.float32):
         yield rays, columns.flatten(1), weights.flatten(1)
 
 
-def joseph_matrix(rays, shape, spacing):
+def joseph_matrix(rays, shape, spacing, kept=None):
     """Build the matrix of line integrals, and its transpose.
 
     Parameters
@@ -106,6 +106,8 @@ def joseph_matrix(rays, shape, spacing):
         The rays, in the axes of the grid.
     shape, spacing : tuples
         As in :func:`joseph_weights`.
+    kept : ndarray of shape (n_rays,), default=None
+        Numbers of the rays that become rows, in this order. None: all.
 
     Returns
     -------
@@ -116,27 +118,30 @@ def joseph_matrix(rays, shape, spacing):
     """
     # Filled front to back, so that memory beyond the last value is never
     # touched; anything that collects blocks and joins them needs it twice.
-    bound = len(rays) * n_corners(shape)
+    n_rays = len(rays) if kept is None else len(kept)
+    bound = n_rays * n_corners(shape)
     columns = np.empty(bound, dtype=np.int32)
     values = np.empty(bound, dtype=np.float32)
-    indptr = np.zeros(len(rays) + 1, dtype=np.int64)
+    indptr = np.zeros(n_rays + 1, dtype=np.int64)
     n_values = 0
     chunk = max(1, _CHUNK_CPU // n_corners(shape))
-    for start in range(0, len(rays), chunk):
-        stop = min(start + chunk, len(rays))
+    for start in range(0, n_rays, chunk):
+        stop = min(start + chunk, n_rays)
+        if kept is None:
+            some = rays.between(start, stop)
+        else:
+            some = rays.at(torch.from_numpy(kept[start:stop]))
         groups = []
-        for of_chunk, index, weight in joseph_weights(
-            *rays.between(start, stop), shape, spacing
-        ):
-            kept = (weight != 0).numpy()
-            counts = np.count_nonzero(kept, axis=1)
+        for of_chunk, index, weight in joseph_weights(*some, shape, spacing):
+            nonzero = (weight != 0).numpy()
+            counts = np.count_nonzero(nonzero, axis=1)
             indptr[start + 1 + of_chunk.numpy()] = counts
             groups.append(
                 (
                     of_chunk.numpy(),
                     counts,
-                    np.compress(kept.ravel(), index.flatten().numpy()),
-                    np.compress(kept.ravel(), weight.flatten().numpy()),
+                    np.compress(nonzero.ravel(), index.flatten().numpy()),
+                    np.compress(nonzero.ravel(), weight.flatten().numpy()),
                 )
             )
         ends = n_values + np.cumsum(indptr[start + 1 : stop + 1])
@@ -155,7 +160,7 @@ def joseph_matrix(rays, shape, spacing):
     if n_values <= np.iinfo(np.int32).max:
         indptr = indptr.astype(np.int32)
     matrix = sparse.csr_array(
-        (values, columns, indptr), shape=(len(rays), int(np.prod(shape)))
+        (values, columns, indptr), shape=(n_rays, int(np.prod(shape)))
     )
     return matrix, matrix.T.tocsr()
 

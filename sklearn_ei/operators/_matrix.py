@@ -13,9 +13,10 @@ from sklearn.utils import check_scalar
 
 from ..utils.device import Constants
 from ..utils.params import check_shape
+from ..utils.random import make_generator
 from ._base import ForwardOperator
-from ._dot_test import dot_test
-from ._iterative import chebyshev_pinv, squared_norm_bound
+from ._dot_test import adjoint_error
+from ._iterative import chebyshev_pinv
 from ._sparse import apply_sparse, torch_csr
 
 # Dense matrices with m·n·min(m, n) up to this are inverted exactly: seconds.
@@ -116,26 +117,9 @@ class MatrixOperator(ForwardOperator):
     def _measurement_n_dims(self):
         return None if self.measurement_shape is not None else 1
 
-    # ---------------------------------------------------------------- sharing
-    @property
-    def _shared(self):
-        """What was derived from the matrix; one dictionary for all copies."""
-        return self.__dict__.setdefault("_shared_state", {})
-
-    def __setattr__(self, name, value):
-        if name in ("matrix", "n_iterations"):
-            self.__dict__.pop("_shared_state", None)
-        super().__setattr__(name, value)
-
-    def __getstate__(self):
-        state = super().__getstate__()
-        state.pop("_shared_state", None)
-        return state
-
+    # ----------------------------------------------------------------- copies
     def __sklearn_clone__(self):
-        twin = type(self)(**self.get_params(deep=False))
-        twin.__dict__["_shared_state"] = self._shared
-        return twin
+        return type(self)(**self.get_params(deep=False))  # of the same matrix
 
     def __deepcopy__(self, memo):
         return self.__sklearn_clone__()
@@ -176,29 +160,19 @@ class MatrixOperator(ForwardOperator):
         self.measurement_shape = measurement_shape
 
     # ------------------------------------------------------------- the matrix
+    def _depends_on(self):
+        return ["matrix"]  # whatever the shapes are
+
     @property
     def _adapted(self):
         """The matrix, checked: an ndarray, a sparse array or a LinearOperator."""
-        if "adapted" not in self._shared:
-            self._shared["adapted"] = _adapt(self.matrix)
-        return self._shared["adapted"]
+        return self._derived("adapted", lambda: _adapt(self.matrix))
 
     def _build(self, image_shape, measurement_shape):
-        if "constants" not in self._shared:
-            self._shared["constants"] = self._build_matrix(self._adapted)
-        return self._shared["constants"]
-
-    def _build_matrix(self, matrix):
+        matrix = self._adapted
         if isinstance(matrix, LinearOperator):
-            constants = _LinearConstants(matrix)
-            # Sharing comes first, so that the test below finds the constants.
-            self._shared["constants"] = constants
-            try:
-                _check_adjoint(self)
-            except Exception:
-                del self._shared["constants"]
-                raise
-            return constants
+            _check_adjoint(matrix)
+            return _LinearConstants(matrix)
         with warnings.catch_warnings():
             # Memory maps are read-only, and operators never write.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -208,21 +182,33 @@ class MatrixOperator(ForwardOperator):
 
     @property
     def _inverse(self):
-        """The exact pseudo-inverse as Constants, or the bound on ‖A‖² to iterate."""
-        if "inverse" not in self._shared:
-            self._shared["inverse"] = self._build_inverse(self._adapted)
-        return self._shared["inverse"]
+        """The exact pseudo-inverse as Constants; None where it is iterative."""
+        return self._derived("inverse", self._build_inverse)
 
-    def _build_inverse(self, matrix):
+    def _build_inverse(self):
+        matrix = self._adapted
         m, n = matrix.shape
-        if isinstance(matrix, np.ndarray) and m * n * min(m, n) <= _EXACT_COST:
-            inverse = np.linalg.pinv(matrix.astype(np.float64), rtol=_RTOL)
-            return Constants(P=torch.from_numpy(inverse))
-        constants = self._constants.like(torch.empty(0))
-        return squared_norm_bound(
-            lambda x: self._forward(x, constants),
-            lambda y: self._adjoint(y, constants),
-            (1, 1, *self.image_shape),
+        if not isinstance(matrix, np.ndarray) or m * n * min(m, n) > _EXACT_COST:
+            return None
+        inverse = np.linalg.pinv(matrix.astype(np.float64), rtol=_RTOL)
+        return Constants(P=torch.from_numpy(inverse))
+
+    def as_sparse(self):
+        """Return the matrix where it is sparse, else None."""
+        matrix = self._adapted
+        return sparse.csr_array(matrix) if sparse.issparse(matrix) else None
+
+    def _measured(self):
+        matrix = self._adapted
+        if not isinstance(matrix, np.ndarray):
+            return super()._measured()
+        return matrix.any(axis=1).reshape(1, *self._fixed.measurement_shape)
+
+    @property
+    def refinement_step(self):
+        """The step w of :meth:`refine`."""
+        return self._derived(
+            "step", self._compute_step, lambda: ["matrix", "n_iterations"]
         )
 
     # -------------------------------------------------------- the mathematics
@@ -236,14 +222,14 @@ class MatrixOperator(ForwardOperator):
 
     def _pinv(self, y, constants):
         inverse = self._inverse
-        if isinstance(inverse, Constants):
+        if inverse is not None:
             flat = y.flatten(2) @ inverse.like(y).P.t()
             return flat.reshape(*y.shape[:2], *self.image_shape)
         return chebyshev_pinv(
             lambda x: self._forward(x, constants),
             lambda y: self._adjoint(y, constants),
             y,
-            inverse,
+            self.squared_norm(),
             self.n_iterations,
         )
 
@@ -303,9 +289,17 @@ def _adapt(matrix):
     return matrix
 
 
-def _check_adjoint(operator):
+def _check_adjoint(linear):
+    apply = _ApplyLinearOperator.apply
+    generator = make_generator(0)
+    x = torch.randn((2, linear.shape[1]), generator=generator, dtype=torch.float64)
     try:
-        error = dot_test(operator)
+        error = adjoint_error(
+            lambda x: apply(x, linear, linear.H),
+            lambda y: apply(y, linear.H, linear),
+            x,
+            generator,
+        )
     except (NotImplementedError, TypeError) as missing:
         # SciPy calls None where a LinearOperator was given no rmatvec.
         raise ValueError(

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state, check_scalar
 from ..utils.device import Constants
 from ..utils.params import check_real, check_shape
 from ._base import ForwardOperator
+from ._checks import check_mask, refuse_other_than_number
 
 
 class MRI(ForwardOperator):
@@ -29,7 +30,7 @@ class MRI(ForwardOperator):
         They count among the ``W/acceleration`` measured ones, the rest of which
         is random.
     mask : array-like of shape (W,) or (H, W), default=None
-        True where k-space is measured: columns, or single points. The zero
+        True (or 1) where k-space is measured: columns, or single points. The zero
         frequency is at ``(H // 2, W // 2)``. None: drawn with ``random_state``.
     sensitivities : complex array-like of shape (n_coils, H, W), default=None
         Sensitivity of each coil. None: one coil, the same everywhere.
@@ -71,7 +72,7 @@ class MRI(ForwardOperator):
 
     _image_n_dims = 2
     _measurement_n_dims = 2
-    _image_channels = 2
+    image_channels = 2
 
     def __init__(
         self,
@@ -93,8 +94,44 @@ class MRI(ForwardOperator):
         self.random_state = random_state
 
     @property
-    def _measurement_channels(self):
+    def measurement_channels(self):
+        """Real and imaginary part of every coil."""
         return 2 if self.sensitivities is None else 2 * len(self.sensitivities)
+
+    @property
+    def natural_axis(self):
+        """1, the lines of k-space; None where single points are sampled."""
+        lines = self.mask is None or np.ndim(self.mask) == 1
+        return 1 if lines else None
+
+    @property
+    def has_orthogonal_rows(self):
+        """Whether there is one coil, so that A A† only selects."""
+        return self.sensitivities is None
+
+    def calibration_lines(self):
+        """Return the indices of the sampled lines that surround the centre, unbroken.
+
+        They hold the contrast of the image: it cannot be told from the others.
+        """
+        if self.natural_axis is None:
+            return np.arange(0)
+        measured = self.measured_entries().any(axis=0)
+        lost = np.flatnonzero(~measured)
+        centre = len(measured) // 2
+        if not measured[centre]:
+            return np.arange(0)
+        first = lost[lost < centre].max(initial=-1) + 1
+        last = lost[lost >= centre].min(initial=len(measured))
+        return np.arange(first, last)
+
+    def _measured(self):
+        constants = self._constants.like(torch.empty(0))
+        mask = constants.mask.expand(self._fixed.measurement_shape) > 0
+        if self.sensitivities is None:
+            return np.repeat(mask[None].numpy(), 2, axis=0)
+        seen = constants.sensitivities.any(dim=-1).any(dim=-1).any(dim=-1)
+        return (seen[:, None, None] & mask).repeat_interleave(2, dim=0).numpy()
 
     def _infer_shapes(self, image_shape, measurement_shape):
         self._check_params()
@@ -124,13 +161,15 @@ class MRI(ForwardOperator):
         if self.random_state is not None:
             check_scalar(self.random_state, "random_state", Integral, min_val=0)
         if self.mask is None:
+            refuse_other_than_number(
+                "acceleration", self.acceleration, "a mask as mask=…"
+            )
             check_real("acceleration", self.acceleration, min_val=1)
             check_real("center_fraction", self.center_fraction, min_val=0, max_val=1)
-        elif np.ndim(self.mask) not in (1, 2) or not np.any(self.mask):
+        elif check_mask(self.mask, "k-space is measured").ndim not in (1, 2):
             raise ValueError(
-                f"Got a mask of shape {np.shape(self.mask)} with "
-                f"{np.count_nonzero(self.mask)} measured points, but expected (W,) or "
-                "(H, W) with at least one."
+                f"Got a mask of shape {np.shape(self.mask)}, but expected (W,), the "
+                "lines, or (H, W)."
             )
         if self.sensitivities is not None:
             sensitivities = np.asarray(self.sensitivities)
@@ -155,8 +194,11 @@ class MRI(ForwardOperator):
         return mask
 
     def _build(self, image_shape, measurement_shape):
-        mask = self._draw_mask(image_shape[1]) if self.mask is None else self.mask
-        mask = torch.from_numpy(np.array(mask, dtype=bool)).float()
+        if self.mask is None:
+            mask = self._draw_mask(image_shape[1])
+        else:
+            mask = check_mask(self.mask, "k-space is measured")
+        mask = torch.from_numpy(mask).float()
         if self.sensitivities is None:
             return Constants(mask=mask)
         sensitivities = np.array(self.sensitivities, dtype=np.complex128)
@@ -186,9 +228,11 @@ class MRI(ForwardOperator):
         image = self._adjoint(y, constants)
         return image if self.sensitivities is None else image / constants.power
 
-    def _n_measurements(self):
+    @property
+    def n_measurements(self):
+        """m, the real and imaginary parts of all points sampled by all coils."""
         share = float(self._constants.like(torch.empty(0)).mask.mean())
-        return round(share * super()._n_measurements())
+        return round(share * super().n_measurements)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly: the sampled share times the coils' mean |S|²."""

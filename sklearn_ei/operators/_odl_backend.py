@@ -21,10 +21,19 @@ def grid_of(space):
     )
 
 
-def projector_of(space, geometry, memory_budget):
-    """Return the projector of an ODL geometry, in the axes of an ODL space."""
-    shape, spacing, centre = grid_of(space)
-    rays = Rays.of_geometry(geometry).moved(np.eye(len(shape)), centre)
+def rays_of(space, geometry, bins=None):
+    """Return the rays of an ODL geometry, in the axes of an ODL space.
+
+    ``bins`` are other positions on a 2-D detector, also beyond its edges.
+    """
+    shape, _, centre = grid_of(space)
+    return Rays.of_geometry(geometry, None, bins).moved(np.eye(len(shape)), centre)
+
+
+def projector_of(space, geometry, memory_budget, bins=None):
+    """Return the projector of the rays of :func:`rays_of`."""
+    shape, spacing, _ = grid_of(space)
+    rays = rays_of(space, geometry, bins)
     if not rays.parallel:
         half = np.asarray(shape) * np.asarray(spacing) / 2
         inside = (rays.emitters.abs().numpy() < half).all(axis=1)

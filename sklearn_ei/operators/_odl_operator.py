@@ -1,6 +1,5 @@
 """Any linear ODL operator as a forward operator."""
 
-import math
 from numbers import Integral
 
 import numpy as np
@@ -12,16 +11,19 @@ from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option
 from ._base import ForwardOperator
 from ._filters import FILTERS
-from ._iterative import chebyshev_pinv, squared_norm_bound
-from ._odl_backend import JosephRayTransformImpl, grid_of, projector_of
+from ._iterative import chebyshev_pinv
+from ._odl_backend import JosephRayTransformImpl, grid_of, projector_of, rays_of
 from ._odl_space import NumpySide
 from ._ray_transform import (
     backproject,
     fbp_constants,
     filtered_backprojection,
+    pixel_positions,
     project,
+    stored_matrix,
 )
 from ._rays import picklable_geometry
+from ._symmetries import symmetries_of
 
 _LARGEST_ERROR = 1e-3  # of the dot test: beyond it, gradients are wrong
 
@@ -110,9 +112,7 @@ class ODLOperator(ForwardOperator):
     # ------------------------------------------------------------------ shapes
     @property
     def _numpy_side(self):
-        if "_side" not in self.__dict__:
-            self.__dict__["_side"] = NumpySide(self.op)
-        return self.__dict__["_side"]
+        return self._derived("NumPy side", lambda: NumpySide(self.op), lambda: ["op"])
 
     @property
     def image_shape(self):
@@ -120,12 +120,24 @@ class ODLOperator(ForwardOperator):
         return self._numpy_side.domain.shape
 
     @property
-    def _image_channels(self):
-        return self._numpy_side.domain.n_parts
+    def image_channels(self):
+        """Parts of the domain; ``"none"`` where only the range has parts."""
+        return self._channels(self._numpy_side.domain, self._numpy_side.range)
 
     @property
-    def _measurement_channels(self):
-        return self._numpy_side.range.n_parts
+    def measurement_channels(self):
+        """Parts of the range; ``"none"`` where only the domain has parts."""
+        return self._channels(self._numpy_side.range, self._numpy_side.domain)
+
+    def _channels(self, side, other):
+        if side.n_parts is None:
+            return "any" if other.n_parts is None else "none"
+        return side.n_parts
+
+    @property
+    def natural_axis(self):
+        """0, the views of a scan, where measurements have several axes."""
+        return 0 if len(self._numpy_side.range.shape) > 1 else None
 
     def _infer_shapes(self, image_shape, measurement_shape):
         check_scalar(self.n_iterations, "n_iterations", Integral, min_val=1)
@@ -144,27 +156,12 @@ class ODLOperator(ForwardOperator):
         # Both are the operator's own: resolving is the occasion to test it.
         self._constants  # noqa: B018
 
-    def _translate_channels(self, n_channels, expected, other, what):
-        if expected is None and other is not None and n_channels is not None:
-            raise ValueError(
-                f"ODLOperator got {what} with {n_channels} channels, but expected no "
-                "channel axis."
-            )
-        if expected is None and other is not None:
-            return other
-        return super()._translate_channels(n_channels, expected, other, what)
-
     # -------------------------------------------------------- copies and pickles
-    def __setattr__(self, name, value):
-        self.__dict__.pop("_side", None)
-        super().__setattr__(name, value)
-
     def __sklearn_clone__(self):
         return type(self)(**self.get_params(deep=False))
 
     def __getstate__(self):
         state = super().__getstate__()
-        state.pop("_side", None)
         if self._is_ray_transform:
             # ODL's own pickles fail once an adjoint has been asked for.
             geometry = picklable_geometry(self.op.geometry)
@@ -197,15 +194,21 @@ class ODLOperator(ForwardOperator):
                 )
             return Constants()
         domain, geometry = self.op.domain, self.op.geometry
-        projector = projector_of(domain, geometry, self.memory_budget)
+
+        def projector_of_bins(bins):
+            return projector_of(domain, geometry, self.memory_budget, bins)
+
         if not self._has_fbp:
-            return Constants(projector)
-        _, spacing, _ = grid_of(domain)
-        radius = float(np.linalg.norm(domain.domain.extent)) / 2
-        angles = np.asarray(geometry.angles)
-        return Constants(
-            projector,
-            **fbp_constants(geometry, angles, math.prod(spacing), radius, self.filter),
+            return Constants(projector_of_bins(None))
+        shape, spacing, centre = grid_of(domain)
+        middle = centre - np.asarray(geometry.translation)
+        return fbp_constants(
+            geometry,
+            np.asarray(geometry.angles),
+            pixel_positions(shape, spacing) + middle[:, None, None],
+            spacing,
+            filter=self.filter,
+            projector_of_bins=projector_of_bins,
         )
 
     @property
@@ -218,6 +221,21 @@ class ODLOperator(ForwardOperator):
             curvature is None
             or np.isclose(curvature, geometry.src_radius + geometry.det_radius)
         )
+
+    def symmetries(self):
+        """Return the motions of an image that only permute its measurements.
+
+        Returns
+        -------
+        symmetries : list of Symmetry
+            Of a 2-D ray transform, as those of
+            :class:`~sklearn_ei.operators.ParallelBeamCT`; empty for others.
+        """
+        if not self._is_ray_transform or len(self.image_shape) != 2:
+            return []
+        rays = rays_of(self.op.domain, self.op.geometry)
+        shape, spacing, _ = grid_of(self.op.domain)
+        return symmetries_of(rays, shape, spacing)
 
     def _forward(self, x, constants):
         if hasattr(constants, "projector"):
@@ -236,17 +254,16 @@ class ODLOperator(ForwardOperator):
             lambda x: self._forward(x, constants),
             lambda y: self._adjoint(y, constants),
             y,
-            self._squared_norm,
+            self.squared_norm(),
             self.n_iterations,
         )
 
-    @property
-    def _squared_norm(self):
-        if "_norm" not in self._constants.__dict__:
-            self._constants._norm = squared_norm_bound(
-                self.forward, self.adjoint, (1, *self._tensor_shape)
-            )
-        return self._constants._norm
+    def as_sparse(self):
+        """Return the matrix of a ray transform that stores one, else None."""
+        constants = self._constants.like(torch.empty(0))
+        if not hasattr(constants, "projector"):
+            return None
+        return stored_matrix(constants.projector)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly for ray transforms, else by 32 random probes."""

@@ -108,17 +108,6 @@ class NumpySide:
         source, target = self.domain, self.range
         if transpose:
             source, target = target, source
-        if source.n_parts not in (None, tensor.shape[1]):
-            raise ValueError(
-                f"ODLOperator got {tensor.shape[1]} channels, but expected "
-                f"{source.n_parts}, one for each part of the product space."
-            )
-        splits = target.n_parts is not None and source.n_parts is None
-        if splits and tensor.shape[1] != 1:
-            raise ValueError(
-                f"ODLOperator got {tensor.shape[1]} channels, but expected one: the "
-                "parts of the product space are the channels of the result."
-            )
         arrays = tensor.detach().cpu().numpy()
         n_channels = target.n_parts or (1 if source.n_parts else tensor.shape[1])
         if source.n_parts is None:

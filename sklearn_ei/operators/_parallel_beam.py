@@ -5,12 +5,7 @@ import math
 import numpy as np
 
 from ..utils.odl import import_odl
-from ._ray_transform import RayTransformOperator, largest_image, view_partition
-
-
-def _default_n_bins(image_shape):
-    """Odd number of bins, one pixel wide, that covers the image's diagonal."""
-    return 2 * math.ceil(math.hypot(*image_shape) / 2) + 1
+from ._ray_transform import RayTransformOperator, view_partition
 
 
 class ParallelBeamCT(RayTransformOperator):
@@ -26,16 +21,20 @@ class ParallelBeamCT(RayTransformOperator):
         Number of views, spread evenly over the half circle: view v stands at
         v · 180°/n_views.
     image_shape : tuple (H, W), default=None
-        Shape of the images. None: the largest square whose diagonal the
-        detector covers, even if possible, e.g. 128 × 128 for 183 bins.
+        Shape of the images. None: a square that covers all that the detector
+        sees, with one pixel for each bin (unless ``pixel_size`` says otherwise):
+        128 × 128 for 128 bins. The object often needs less.
     n_bins : int, default=None
-        Number of detector bins. None: as many as cover the image's diagonal.
+        Number of detector bins. None: as many as cover the diagonal of
+        ``image_shape``, 183 for 128 × 128; where ``image_shape`` is open, too,
+        the bins that see the longer side of the images that are measured, 128.
     angles : array-like of shape (n_views,), default=None
         View angles in degrees, in place of even spacing; ``n_views`` is then
         ignored.
-    pixel_size : float, default=1.0
+    pixel_size : float, default=None
         Side of a pixel. Its unit is the length unit of the line integrals:
-        with ``pixel_size`` in cm, images are attenuations in 1/cm.
+        with ``pixel_size`` in cm, images are attenuations in 1/cm. None: that of
+        a bin, and 1 where that is open, too.
     bin_size : float, default=None
         Width of a detector bin, in the unit of ``pixel_size``. None: one pixel.
     filter : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
@@ -44,15 +43,18 @@ class ParallelBeamCT(RayTransformOperator):
         suppresses noise best.
     detector_offset : float, default=0.0
         How far the middle of the detector is off the centre of rotation, in the
-        unit of ``pixel_size`` and towards increasing bins. Default shapes do
-        not take it into account.
+        unit of ``pixel_size`` and towards increasing bins. ``n_bins=None`` does
+        not take it into account if ``image_shape`` is given. In a full turn it
+        may be so large that the detector hardly reaches beyond the centre (half
+        acquisition).
     n_refinements : int, default=0
         Steps x += w·FBP(y − A x) that follow the filtered back-projection.
     memory_budget : int or str, default="4 GB"
         Largest size of the sparse matrices of A and Aᵀ together, in bytes or
-        with a unit, estimated as 16 bytes · n_rays · 2 max(H, W). Beyond it the
-        rays are followed anew at each call, which needs next to no memory and
-        takes ten times longer or more.
+        with a unit, estimated as 16 bytes · n_rays · 2 max(H, W), and half or a
+        quarter of that where the scan has :meth:`symmetries`. Beyond it the rays
+        are followed anew at each call, which needs next to no memory and takes
+        ten times longer or more.
 
     Attributes
     ----------
@@ -67,11 +69,24 @@ class ParallelBeamCT(RayTransformOperator):
     - forward: (A x)(θ, t) = ∫ x(t·(cos θ, sin θ) + s·(sin θ, −cos θ)) ds;
     - adjoint: Aᵀ, the transpose of that matrix;
     - pseudo-inverse: FBP(y) = (τ/p²) Aᵀ(Δθ K y), with the band-limited ramp K
-      (Kak and Slaney, 1988, section 3.3), bins τ, pixels p and view weights Δθ.
+      (Kak and Slaney, 1988, section 3.3), bins τ and pixels p. Δθ is the share of
+      each view in the half circle, half of the gaps to both its neighbours,
+      however unevenly views are spread; a gap of more than 45° that is far wider
+      than all others is that of a limited angle, and counts as one step.
+
+    A displaced detector (``detector_offset``) misses lines beyond its short edge.
+    Where the views go all around, their measurements from the other side are put
+    there before filtering, and Aᵀ reaches there. A shorter scan has none: views
+    are continued by zeros, and lines that it measures twice are shared (Wang,
+    2002).
 
     Row 0 of an image is its top: angles and orientation are those of
     ``skimage.transform.radon``. In ODL's axes (x, y upward) the image is
     ``np.rot90(image, -1)``.
+
+    Views spread evenly over a half or a full turn are mirrored copies of each
+    other: a quarter of A is stored, and applied to four copies of the images at
+    once, which takes a quarter of the memory and less than half of the time.
 
     Examples
     --------
@@ -91,7 +106,7 @@ class ParallelBeamCT(RayTransformOperator):
         *,
         n_bins=None,
         angles=None,
-        pixel_size=1.0,
+        pixel_size=None,
         bin_size=None,
         filter="ram-lak",
         detector_offset=0.0,
@@ -109,20 +124,9 @@ class ParallelBeamCT(RayTransformOperator):
         self.n_refinements = n_refinements
         self.memory_budget = memory_budget
 
-    def _bins_of(self, image_shape):
-        return _default_n_bins(
-            np.asarray(image_shape) * self.pixel_size / self._bin_width
-        )
-
-    def _size_of(self, n_bins):
-        return largest_image(
-            int(n_bins * self._bin_width / self.pixel_size),
-            lambda size: _default_n_bins((size, size)),
-        )
-
-    @property
-    def _bin_width(self):
-        return float(self.pixel_size if self.bin_size is None else self.bin_size)
+    def _covering(self, image_shape):
+        diagonal = self._pixel * math.hypot(*image_shape)
+        return 2 * math.ceil(diagonal / self._bin_width / 2 - 1e-9) + 1
 
     @property
     def _angles_rad(self):

@@ -1,8 +1,8 @@
 """What all tomography shares: rays of an ODL geometry, A, Aᵀ and FBP."""
 
 import math
-import weakref
 from abc import abstractmethod
+from functools import partial
 from numbers import Integral
 from types import SimpleNamespace
 
@@ -10,48 +10,20 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils.device import Constants
+from ..utils.derived import shared
+from ..utils.device import Constants, settled
 from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
+from ._checks import refuse_other_than_number
 from ._filters import FILTERS, fbp_filter
-from ._joseph import JosephProjector, joseph_matrix, n_corners
+from ._joseph import JosephProjector, n_corners
 from ._rays import Rays
-from ._sparse import apply_sparse, torch_csr
+from ._stored import StoredProjector
+from ._symmetries import quarter, symmetries_of
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
-
-# Clones and copies of one geometry share one projector.
-_PROJECTORS: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
-
-
-class _MatrixPair:
-    """A and Aᵀ as sparse matrices, on one device and in one dtype."""
-
-    def __init__(self, A, At):
-        self.A, self.At = A, At
-
-    def forward(self, x):
-        return apply_sparse(x, self.A, self.At)
-
-    def adjoint(self, y):
-        return apply_sparse(y, self.At, self.A)
-
-    def mean_squared_row_norm(self):
-        return float(self.A.values().double().square().sum() / self.A.shape[0])
-
-
-class _StoredProjector:
-    """The matrix pair of some rays, handed out on any device and dtype."""
-
-    def __init__(self, rays, shape, spacing):
-        matrix, transpose = joseph_matrix(rays, shape, spacing)
-        self._matrices = Constants(A=torch_csr(matrix), At=torch_csr(transpose))
-
-    def like(self, x):
-        constants = self._matrices.like(x)
-        return SimpleNamespace(projector=_MatrixPair(constants.A, constants.At))
 
 
 class _WalkingProjector:
@@ -78,7 +50,9 @@ def shared_projector(rays, shape, spacing, memory_budget):
         Of the grid.
     memory_budget : float
         In bytes. A projector whose pair of matrices could be larger, at 16
-        bytes for each of at most n_rays · n · 2^(d−1) nonzeros, stores none.
+        bytes for each of at most n_kept · n · 2^(d−1) nonzeros, stores none.
+        All rays are kept unless the scan is symmetric (2-D): then half or a
+        quarter of them.
 
     Returns
     -------
@@ -86,30 +60,22 @@ def shared_projector(rays, shape, spacing, memory_budget):
         Which returns a namespace with the ``projector`` for that tensor.
     """
     size = _BYTES_PER_NONZERO * len(rays) * n_corners(shape)
+    if len(shape) == 2 and size / 4 <= memory_budget:
+        symmetries = quarter(symmetries_of(rays, shape, spacing))
+        size = size / (1 + len(symmetries))
+    else:
+        symmetries = []
     indexable = math.prod(shape) <= np.iinfo(np.int32).max
-    kind = (
-        _StoredProjector if size <= memory_budget and indexable else _WalkingProjector
-    )
-    key = rays.digest(kind.__name__, tuple(shape), tuple(map(float, spacing)))
-    projector = _PROJECTORS.get(key)
-    if projector is None:
-        _PROJECTORS[key] = projector = kind(rays, tuple(shape), tuple(spacing))
-    return projector
+    is_stored = size <= memory_budget and indexable
+    kind = partial(StoredProjector, symmetries=symmetries)
+    kind = kind if is_stored else _WalkingProjector
+    key = rays.digest(str(is_stored), tuple(shape), tuple(map(float, spacing)))
+    return shared(key, lambda: kind(rays, tuple(shape), tuple(spacing)))
 
 
-def largest_image(n_bins, bins_of):
-    """Return the largest square image that ``n_bins`` bins cover, or None.
-
-    ``bins_of(size)`` is the number of bins that cover a square of that size,
-    infinite where the square does not fit into the scanner. Of the sizes that
-    need equally many bins, the largest even one is taken.
-    """
-    fitting = [size for size in range(1, n_bins + 1) if bins_of(size) <= n_bins]
-    if not fitting:
-        return None
-    candidates = [size for size in fitting if bins_of(size) == bins_of(fitting[-1])]
-    even = [size for size in candidates if size % 2 == 0]
-    return (even or candidates)[-1]
+def stored_matrix(projector):
+    """Return the CSR array of A that a projector stores, or None."""
+    return projector.scipy_csr() if hasattr(projector, "A") else None
 
 
 def view_partition(angles):
@@ -135,26 +101,125 @@ def backproject(operator, y, constants):
 
 
 def filtered_backprojection(operator, y, constants):
-    """Return Aᵀ b K a y, with the constants of :func:`fbp_constants`."""
+    """Return Σ_k m_k Aᵀ(v_k a K w a C y), with those of :func:`fbp_constants`."""
+    n_bins, (n_left, n_right) = operator.measurement_shape[1], constants.n_beyond
+    if n_left or n_right:
+        y = _continued(y, constants)
     filtered = constants.after * ((constants.before * y) @ constants.kernel)
-    return backproject(operator, filtered, constants)
+    weights = constants.of_pixels
+    if len(weights) > 1:
+        filtered = filtered.unsqueeze(2) * constants.of_views.unsqueeze(-1)
+    samples = filtered.shape[:-2]
+    inside = filtered[..., n_left : n_left + n_bins]
+    x = constants.projector.adjoint(inside.reshape(samples.numel(), -1))
+    if n_left or n_right:
+        beyond = [filtered[..., :n_left], filtered[..., n_left + n_bins :]]
+        beyond = torch.cat(beyond, dim=-1).reshape(samples.numel(), -1)
+        x = x + constants.beyond.adjoint(beyond)
+    x = x.reshape(*samples, *operator.image_shape) * weights
+    return x.sum(2) if len(weights) > 1 else x
 
 
-def fbp_constants(*args):
-    """Return the results of :func:`fbp_filter` as named float32 tensors."""
-    arrays = zip(("kernel", "before", "after"), fbp_filter(*args), strict=True)
-    return {name: torch.from_numpy(array).float() for name, array in arrays}
+def _continued(y, constants):
+    """Return views beyond the edge of a displaced detector: C y."""
+    n_left, n_right = constants.n_beyond
+    if constants.opposite is None:
+        return torch.nn.functional.pad(y, (n_left, n_right))
+    rays = y.flatten(-2)[..., constants.opposite]
+    missing = (constants.opposite_weights * rays).sum(-3)
+    return torch.cat([missing[..., :n_left], y, missing[..., n_left:]], dim=-1)
+
+
+def fbp_constants(geometry, angles, pixels, spacing, *, filter, projector_of_bins):
+    """Return the constants of A and of filtered back-projection.
+
+    Parameters
+    ----------
+    geometry : odl.applications.tomo.Geometry
+        2-D parallel or fan beam.
+    angles : ndarray of shape (n_views,)
+        Views in radians.
+    pixels : ndarray of shape (2, H, W)
+        Positions of the pixels in ODL's axes, seen from the centre of rotation.
+    spacing : tuple of 2 float
+        Sides of a pixel.
+    filter : str
+        Window on the ramp.
+    projector_of_bins : callable
+        Returns the shared projector of detector bins at given positions, None
+        being those of the geometry.
+
+    Returns
+    -------
+    constants : Constants
+    """
+    fbp = fbp_filter(geometry, angles, pixels, spacing, filter)
+    beyond = fbp.bins_beyond(np.asarray(geometry.det_grid.coord_vectors[0]))
+    names = "kernel", "before", "after", "of_pixels", "of_views"
+    arrays = {name: getattr(fbp, name) for name in names}
+    opposite = None
+    if fbp.opposite is not None:
+        opposite, arrays["opposite_weights"] = fbp.opposite
+    return Constants(
+        _Projectors(
+            projector_of_bins(None),
+            projector_of_bins(beyond) if len(beyond) else None,
+            (fbp.n_left, fbp.n_right),
+            None if opposite is None else torch.from_numpy(opposite),
+        ),
+        **{name: torch.from_numpy(array).float() for name, array in arrays.items()},
+    )
+
+
+def pixel_positions(shape, spacing):
+    """Return the positions of pixels around the middle of a grid, (2, H, W)."""
+    return np.stack(
+        np.meshgrid(
+            *(
+                (np.arange(n) - (n - 1) / 2) * step
+                for n, step in zip(shape, spacing, strict=True)
+            ),
+            indexing="ij",
+        )
+    )
+
+
+class _Projectors:
+    """The projector of the detector, and what continues it where it is displaced."""
+
+    def __init__(self, projector, beyond, n_beyond, opposite):
+        self._projectors, self._n_beyond = (projector, beyond), n_beyond
+        self._opposite = opposite
+
+    def like(self, x):
+        projector, beyond = (
+            None if each is None else each.like(x).projector
+            for each in self._projectors
+        )
+        opposite = self._opposite
+        if opposite is not None:
+            opposite = settled(opposite.to(x.device))
+        return SimpleNamespace(
+            projector=projector,
+            beyond=beyond,
+            n_beyond=self._n_beyond,
+            opposite=opposite,
+        )
 
 
 class RayTransformOperator(ForwardOperator):
     """Base class of 2-D tomography: rows of an image run downwards.
 
     A subclass supplies the ODL geometry, the views in radians, and how many
-    bins cover an image.
+    bins cover an image. Where both shapes are open, bins brought back to the
+    centre of rotation and pixels correspond: an image that is reconstructed from
+    any number of bins is measured with as many again.
     """
 
     _image_n_dims = 2
     _measurement_n_dims = 2
+
+    natural_axis = 0  # views
 
     @abstractmethod
     def geometry(self):
@@ -166,12 +231,43 @@ class RayTransformOperator(ForwardOperator):
         """Views in radians, in the order of the measurements."""
 
     @abstractmethod
-    def _bins_of(self, image_shape):
-        """Return how many bins cover an image, or refuse it."""
+    def _covering(self, image_shape):
+        """Return the odd number of bins that cover an image, or refuse it."""
 
-    @abstractmethod
+    #: How much larger than at the centre of rotation the detector sees things.
+    _magnification = 1.0
+    #: Side of the largest square image that fits into the scanner.
+    _largest_side = math.inf
+
+    @property
+    def _pixel(self):
+        """Side of a pixel."""
+        if self.pixel_size is not None:
+            return float(self.pixel_size)
+        if self.bin_size is not None:
+            return self.bin_size / self._magnification
+        return 1.0
+
+    @property
+    def _bin_width(self):
+        """Width of a bin along the detector."""
+        if self.bin_size is not None:
+            return float(self.bin_size)
+        return self._pixel * self._magnification
+
     def _size_of(self, n_bins):
-        """Return the size of the square image that belongs to bins, or None."""
+        """Return the size of the square image that holds all that bins see."""
+        reach = n_bins * self._bin_width / 2 + abs(self.detector_offset)
+        size = math.ceil(2 * reach / self._magnification / self._pixel - 1e-6)
+        if size * self._pixel >= self._largest_side:
+            size = max(1, math.ceil(self._largest_side / self._pixel) - 1)
+        return size
+
+    def _bins_across(self, image_shape):
+        """Return how many bins see a square image from side to side."""
+        reach = max(image_shape) * self._pixel * self._magnification / 2
+        reach -= abs(self.detector_offset)
+        return max(1, math.floor(2 * reach / self._bin_width + 1e-6))
 
     def _infer_shapes(self, image_shape, measurement_shape):
         self._check_params()
@@ -189,16 +285,13 @@ class RayTransformOperator(ForwardOperator):
             n_bins = int(measurement_shape[1])
         if image_shape is not None:
             image_shape = check_shape("image_shape", image_shape, n_dims=2)
-            covering = self._bins_of(image_shape)
-            n_bins = covering if n_bins is None else n_bins
+            covering = self._covering(image_shape)
+            if n_bins is None:
+                # Where the parameters leave both open, bins and pixels correspond.
+                is_open = self.image_shape is None
+                n_bins = self._bins_across(image_shape) if is_open else covering
         elif n_bins is not None:
-            size = self._size_of(n_bins)
-            if size is None:
-                raise ValueError(
-                    f"{name} got n_bins={n_bins}, too few to cover an image of one "
-                    "pixel; expected at least 3."
-                )
-            image_shape = (size, size)
+            image_shape = (self._size_of(n_bins),) * 2
         if image_shape is None:
             return None, None
         return image_shape, (int(n_views), int(n_bins))
@@ -209,7 +302,8 @@ class RayTransformOperator(ForwardOperator):
 
     def _check_params(self):
         positive = {"min_val": 0, "include_boundaries": "neither"}
-        check_real("pixel_size", self.pixel_size, **positive)
+        if self.pixel_size is not None:
+            check_real("pixel_size", self.pixel_size, **positive)
         check_real("detector_offset", self.detector_offset)
         check_scalar(self.n_refinements, "n_refinements", Integral, min_val=0)
         check_option("filter", self.filter, FILTERS)
@@ -219,6 +313,7 @@ class RayTransformOperator(ForwardOperator):
         if self.n_bins is not None:
             check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
         if self.angles is None:
+            refuse_other_than_number("n_views", self.n_views, "view angles as angles=…")
             check_scalar(self.n_views, "n_views", Integral, min_val=1)
             return
         angles = np.asarray(self.angles)
@@ -230,20 +325,54 @@ class RayTransformOperator(ForwardOperator):
 
     def _build(self, image_shape, measurement_shape):
         geometry, angles = self.geometry(), self._angles_rad
+        grid = image_shape, (self._pixel,) * 2
+        budget = check_memory("memory_budget", self.memory_budget)
+
+        def projector_of_bins(bins):
+            return shared_projector(self._rays(bins), *grid, budget)
+
+        rows, columns = pixel_positions(*grid)
+        pixels = np.stack([columns, -rows])
+        return fbp_constants(
+            geometry,
+            angles,
+            pixels,
+            grid[1],
+            filter=self.filter,
+            projector_of_bins=projector_of_bins,
+        )
+
+    def _rays(self, bins=None):
+        """Return the rays in the axes of the image, which run (down, right)."""
+        rays = Rays.of_geometry(self.geometry(), self._angles_rad, bins)
         # Rows run downwards: in the order (row, column) the coordinates of a
         # pixel are (−y, x), which keeps the columns in NumPy's C order.
-        rays = Rays.of_geometry(geometry, angles).moved([[0, -1], [1, 0]], [0, 0])
-        spacing = (float(self.pixel_size),) * 2
-        budget = check_memory("memory_budget", self.memory_budget)
-        radius = self.pixel_size * math.hypot(*image_shape) / 2
-        return Constants(
-            shared_projector(rays, image_shape, spacing, budget),
-            **fbp_constants(geometry, angles, self.pixel_size**2, radius, self.filter),
-        )
+        return rays.moved([[0, -1], [1, 0]], [0, 0])
+
+    def symmetries(self):
+        """Return the motions of an image that only permute its measurements.
+
+        Returns
+        -------
+        symmetries : list of Symmetry
+            Up to seven mirrorings and quarter turns T of the image with
+            A T x = P A x for a permutation P, to rounding; with the identity they
+            are a group. Views spread evenly over a half or a full turn have
+            three, or seven if neither the detector is aside nor a ray on a
+            diagonal; uneven ones with a centred detector have the half turn.
+            Empty where there are none.
+        """
+        fixed = self._fixed
+        spacing = (fixed._pixel,) * 2
+        return symmetries_of(fixed._rays(), fixed.image_shape, spacing)
 
     _forward = project
     _adjoint = backproject
     _pinv = filtered_backprojection
+
+    def as_sparse(self):
+        """Return the matrix of A in float32, or None where the rays are walked."""
+        return stored_matrix(self._constants.like(torch.empty(0)).projector)
 
     def mean_squared_row_norm(self):
         """Return ‖A‖_F²/m, exactly."""

@@ -38,7 +38,7 @@ class Rays:
     parallel: bool
 
     @classmethod
-    def of_geometry(cls, geometry, angles=None):
+    def of_geometry(cls, geometry, angles=None, bins=None):
         """Return the rays of an ODL geometry, in ODL's axes.
 
         Parameters
@@ -48,14 +48,20 @@ class Rays:
         angles : ndarray of shape (n_views,), default=None
             Views in radians, in any order and inside the bounds of the
             geometry. None: those of the geometry.
+        bins : ndarray of shape (n_bins,), default=None
+            Positions on a detector in two dimensions, also beyond its edges.
+            None: those of the geometry.
         """
         views = geometry.motion_grid.points() if angles is None else angles
         views = np.asarray(views, dtype=np.float64)
         # ODL takes several Euler angles as a tuple, and a single one as it is.
         views = views.reshape(len(views), -1)
         views = views[:, 0] if views.shape[1] == 1 else tuple(views.T)
-        mesh = geometry.det_grid.meshgrid
-        bins = mesh if len(mesh) > 1 else mesh[0]
+        detector, mesh = geometry.detector, geometry.det_grid.meshgrid
+        if bins is not None:
+            detector = _unbounded(detector)
+        else:
+            bins = mesh if len(mesh) > 1 else mesh[0]
         parallel = not hasattr(geometry, "src_position")
         rotations = geometry.rotation_matrix(views)
         if parallel:
@@ -67,7 +73,7 @@ class Rays:
         else:
             emitters = geometry.src_position(views)
         arrays = (
-            np.reshape(geometry.detector.surface(bins), (-1, geometry.ndim)),
+            np.reshape(detector.surface(bins), (-1, geometry.ndim)),
             rotations,
             geometry.det_refpoint(views),
             emitters,
@@ -108,7 +114,10 @@ class Rays:
 
     def between(self, start, stop):
         """Return a point on, and the unit direction of, each ray of a range."""
-        ray = torch.arange(start, stop, device=self.device)
+        return self.at(torch.arange(start, stop, device=self.device))
+
+    def at(self, ray):
+        """Return a point on, and the unit direction of, rays of given numbers."""
         view = torch.div(ray, len(self.surface), rounding_mode="floor")
         offset = self.surface[ray - view * len(self.surface)]
         rotated = torch.einsum("rij,rj->ri", self.rotations[view], offset)
@@ -125,6 +134,14 @@ class Rays:
         for tensor in (self.surface, self.rotations, self.references, self.emitters):
             digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
+
+
+def _unbounded(detector):
+    """Return ODL's flat or circular detector without its edges."""
+    arguments = (detector.partition, detector.axis)
+    if hasattr(detector, "radius"):
+        arguments = (*arguments, detector.radius)
+    return type(detector)(*arguments, check_bounds=False)
 
 
 class _NoShift:

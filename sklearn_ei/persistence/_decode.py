@@ -171,7 +171,7 @@ class Decoder:
             self.load_state(made, state)
         if image_shape is not None:
             _expect(isinstance(made, Group), f"{name} is not a group")
-            made._image_shape = _shape(image_shape)
+            made.image_shape = _shape(image_shape)
         return made
 
     def load_state(self, module, names):

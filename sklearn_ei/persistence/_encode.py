@@ -12,7 +12,7 @@ from scipy import sparse
 
 from ..groups import Group
 from ..operators import ODLOperator
-from ..reconstruction._base import OperatorEstimator
+from ..reconstruction import OperatorEstimator
 from ..utils.params import brief
 from ._registry import known_objects, known_references
 from ._values import all_finite, check_columns
@@ -173,8 +173,8 @@ class Encoder:
         if is_module:
             self._n_modules += 1
             encoded["state"] = self.state(value, f"module.{self._n_modules}")
-        if isinstance(value, Group) and value._image_shape is not None:
-            encoded["image_shape"] = list(value._image_shape)
+        if isinstance(value, Group) and value.image_shape is not None:
+            encoded["image_shape"] = list(value.image_shape)
         return encoded
 
     def _reference(self, value):

@@ -10,22 +10,23 @@ from skorch.history import History
 
 from .. import __version__
 from ..groups import Group
+from ..networks import is_described
+from ..noise import NoiseModel
 from ..operators import ForwardOperator
-from ..reconstruction._base import OperatorEstimator
-from ..reconstruction._learned import LearnedReconstructor
+from ..reconstruction import OperatorEstimator
 from ..utils.device import resolve_device
 from ..utils.params import brief
 from ..utils.tensor_file import ModelFileError, read_file, write_file
+from ..utils.torch_state import own_torch
 from ._decode import Decoder, _expect
 from ._encode import Encoder
 
-# What training builds anew, and what belongs to the process: scikit-learn's
-# callbacks are given to set_callbacks again.
-_NOT_SAVED = {"net_", "history_", "device_", "_incremental", "_skl_callbacks"}
+# What is derived from the rest, or belongs to a training and its process:
+# scikit-learn's callbacks are given to set_callbacks again.
+_NOT_SAVED = {"function_", "net_", "history_", "device_", "_next_epoch"}
+_NOT_SAVED |= {"image_layout_", "measurement_layout_", "_skl_callbacks"}
 _NOT_SAVED |= {"_skl_callbacks_to_teardown", "_callback_fit_ctx"}
-_NOT_SAVED |= {"_trained_architecture"}
 _MAX_DEPTH = 30
-_MAX_STAGES = 1000
 
 
 def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
@@ -98,8 +99,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
     if hasattr(estimator, "history_"):
         history = [_epoch_summary(epoch) for epoch in estimator.history_]
         document["history"] = encoder.value(history, "history_")
-    if hasattr(estimator, "net_"):
-        network = estimator.net_.module_.network
+    if hasattr(estimator, "function_"):
+        network = estimator.function_.stages
         document["network"] = encoder.state(network, "network")
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
@@ -115,6 +116,7 @@ def _epoch_summary(epoch):
     return {name: value for name, value in epoch.items() if name != "batches"}
 
 
+@own_torch()
 def load(
     path: str | os.PathLike[str],
     custom_objects: dict[str, Any] | None = None,
@@ -200,7 +202,7 @@ def _rebuild(document, decoder, device):
         _check_fitted(estimator)
         if hasattr(estimator, "device"):
             estimator.device_ = _resolve_device(estimator)
-        learned = isinstance(estimator, LearnedReconstructor)
+        learned = hasattr(estimator, "build_function")
         _expect(("network" in document) == learned, "there is no network")
     if "history" in document:
         estimator.history_ = _history(decoder.value(document["history"]))
@@ -232,16 +234,13 @@ def _check_fitted(estimator):
         isinstance(shape, tuple) and all(type(n) is int and n > 0 for n in shape),
         "measurement_shape_ is no shape",
     )
-    spatial, n_channels = operator.split_channels(shape, "measurement")
-    expected = {
-        "_n_channels": n_channels,
-        "_n_image_channels": operator.channels_of_images(n_channels),
-        "n_features_in_": shape[0],
-    }
+    image_layout, measurement_layout = operator.layouts(measurement=shape)
+    estimator.image_layout_ = image_layout.settle(shape=operator.image_shape)
+    estimator.measurement_layout_ = measurement_layout
     _expect(
         operator.image_shape is not None
-        and tuple(operator.measurement_shape) == tuple(spatial)
-        and all(getattr(estimator, name) == value for name, value in expected.items()),
+        and tuple(operator.measurement_shape) == measurement_layout.shape
+        and estimator.n_features_in_ == shape[0],
         "the fitted shapes contradict each other",
     )
     group = getattr(estimator, "group_", None)
@@ -249,7 +248,7 @@ def _check_fitted(estimator):
         group is None
         or (
             isinstance(group, Group)
-            and group._image_shape == tuple(operator.image_shape)
+            and group.image_shape == tuple(operator.image_shape)
         ),
         "group_ is no group of the images",
     )
@@ -268,7 +267,11 @@ def _check_training(estimator):
             f"{name} is not a number from zero",
         )
     _expect(estimator.scale_ > 0, "scale_ is zero")
-    estimator._check_training_params()
+    _expect(hasattr(estimator, "group_"), "group_ is missing")
+    _expect(
+        estimator.noise_ is None or isinstance(estimator.noise_, NoiseModel),
+        "noise_ is no noise model",
+    )
 
 
 def _resolve_device(estimator):
@@ -288,28 +291,32 @@ def _history(epochs):
 
 def _restore_network(estimator, names, decoder):
     """Make the net around the stored weights, ready to predict and to train."""
-    wanted = estimator.operator_, estimator._n_image_channels
-    if estimator.network is None:
+    network = estimator.network
+    if isinstance(network, str) or is_described(network):
         # First without memory: weights that a hostile file announces and does not
         # contain are never allocated.
-        n_elements = sum(decoder.tensors[name].numel() for name in names.values())
-        sizes = estimator.width, estimator._n_image_channels or 1
-        _expect(
-            max(sizes) <= n_elements
-            and estimator.depth <= _MAX_DEPTH
-            and estimator.n_stages <= _MAX_STAGES,
-            "the network would be larger than its weights",
-        )
-        with torch.device("meta"):
-            planned = estimator._make_network(*wanted)
-        shapes = {key: tuple(t.shape) for key, t in planned.state_dict().items()}
+        _check_sizes(estimator, sum(decoder.tensors[n].numel() for n in names.values()))
+        planned = estimator.build_function().stages.state_dict()
+        shapes = {key: tuple(t.shape) for key, t in planned.items()}
         stored = {key: tuple(decoder.tensors[n].shape) for key, n in names.items()}
         _expect(shapes == stored, "the network has other weights than its parameters")
-    network = estimator._make_network(*wanted)
-    decoder.load_state(network, names)
-    estimator.net_ = estimator._make_net(network, None)
-    estimator.net_.module_.eval()
-    estimator._incremental = False
-    # What training looks up there, it takes from the next epoch instead.
-    epochs = [{**epoch, "batches": [{}]} for epoch in estimator.history_]
-    estimator.history_ = estimator.net_.history_ = History(epochs)
+    function = estimator.build_function(seed=0)
+    decoder.load_state(function.stages, names)
+    estimator.function_ = function.to(estimator.device_).eval()
+    estimator.history_ = History(estimator.history_)
+
+
+def _check_sizes(estimator, n_weights):
+    """Refuse numbers that make even the description of a network too large."""
+    described = estimator.get_params()
+    sizes = {
+        name.rpartition("__")[2]: value
+        for name, value in described.items()
+        if name.startswith("network__") and type(value) is int
+    }
+    _expect(
+        max([estimator.image_layout_.n_channels, *sizes.values()]) <= n_weights
+        and sizes.get("depth", 0) <= _MAX_DEPTH
+        and sizes.get("n_stages", 0) * 2 <= n_weights,
+        "the network would be larger than its weights",
+    )

@@ -13,10 +13,12 @@ from sklearn.utils import check_scalar
 from ..reconstruction import BaseReconstructor
 from ..utils.files import write_atomically
 from ..utils.random import make_generator
+from ..utils.torch_state import own_torch
 
 _TOLERANCE = 1e-4  # of the largest value
 
 
+@own_torch()
 def export_onnx(
     estimator: BaseEstimator, path: str | os.PathLike[str], *, stage: int = 0
 ) -> Path:
@@ -71,7 +73,7 @@ def export_onnx(
             f"Got estimator of type {type(estimator).__name__}, but expected a fitted "
             "estimator of sklearn_ei with a network."
         )
-    if not hasattr(estimator, "net_"):
+    if not hasattr(estimator, "function_"):
         raise ValueError(
             f"Got a {type(estimator).__name__} without a trained network, but expected "
             "a fitted estimator that trains one, such as EquivariantReconstructor."
@@ -84,13 +86,11 @@ def export_onnx(
             "export_onnx needs onnx and onnxscript: expected them to be installed, as "
             'by pip install "sklearn_ei[onnx]".'
         ) from error
-    function = estimator.net_.module_
+    function = estimator.function_
     check_scalar(stage, "stage", Integral, min_val=0, max_val=len(function.stages) - 1)
     network = copy.deepcopy(function.stages[stage]).cpu().float().eval()
-    n_channels = estimator._n_image_channels or 1
-    images = torch.rand(
-        (2, n_channels, *estimator.operator_.image_shape), generator=make_generator(0)
-    )
+    shape = (2, *estimator.image_layout_.tensor_shape)
+    images = torch.rand(shape, generator=make_generator(0))
     with warnings.catch_warnings():  # the exporter warns of its own dependencies
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

@@ -3,16 +3,16 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.params import check_option, check_real
-from ..utils.validation import check_measurements, check_stack, record_features
+from ..utils.validation import check_stack
+from ._step import DetectorStep
 
 _KINDS = ("rms", "max", "std")
 
 
-class MeasurementScaler(TransformerMixin, BaseEstimator):
+class MeasurementScaler(DetectorStep):
     """Divide measurements of any shape by one number.
 
     ``StandardScaler`` refuses measurements with more than one axis, and scales
@@ -59,53 +59,16 @@ class MeasurementScaler(TransformerMixin, BaseEstimator):
     def __init__(self, scale="rms"):
         self.scale = scale
 
-    def fit(self, Y, y=None):
-        """Find the scale.
-
-        Parameters
-        ----------
-        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
-            Measurements.
-        y : object
-            Ignored; here for API consistency.
-
-        Returns
-        -------
-        self : MeasurementScaler
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``scale`` is none of the above, or ``Y`` no finite, real stack.
-        """
-        checked = check_measurements(self, Y, reset=True)
+    def _learn(self, checked):
         if isinstance(self.scale, Real) and not isinstance(self.scale, bool):
             check_real("scale", self.scale, min_val=0, include_boundaries="neither")
-            scale = float(self.scale)
+            self.scale_ = float(self.scale)
         else:
             check_option("scale", self.scale, _KINDS)
-            scale = _scale_of(checked, self.scale)
-        record_features(self, Y, checked)
-        self.scale_ = scale
-        self.measurement_shape_ = checked.shape[1:]
-        return self
+            self.scale_ = _scale_of(checked, self.scale)
 
-    def transform(self, Y):
-        """Return measurements divided by ``scale_``.
-
-        Parameters
-        ----------
-        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
-            Measurements.
-
-        Returns
-        -------
-        scaled : ndarray of the shape of ``Y``
-            Float32.
-        """
-        check_is_fitted(self)
-        checked = check_measurements(self, Y, reset=False)
-        return checked / np.float32(self.scale_)
+    def _apply(self, Y):
+        return Y / np.float32(self.scale_)
 
     def inverse_transform(self, Y):
         """Return measurements, or images, multiplied by ``scale_``.
@@ -123,20 +86,35 @@ class MeasurementScaler(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return check_stack(Y, "Y", "measurements") * np.float32(self.scale_)
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
 
 def _scale_of(Y, kind):
-    """Return the size of measurements, 1 if they are all zero."""
+    """Return the size of measurements that are not NaN, 1 if they are all zero.
+
+    Sample by sample: a copy in float64 may not fit into memory.
+    """
+    n_seen, total, squares, largest = 0, 0.0, 0.0, 0.0
+    for sample in Y:
+        seen = sample[~np.isnan(sample)].astype(np.float64)
+        if not np.isfinite(seen).all():
+            raise ValueError("Y contains infinity (inf), but expected finite values.")
+        n_seen += seen.size
+        total += seen.sum()
+        squares += np.square(seen).sum()
+        largest = max(largest, np.abs(seen).max(initial=0))
+    if n_seen == 0:
+        raise ValueError("Y has NaN only, but expected measurements.")
     if kind == "max":
-        size = max(float(Y.max()), -float(Y.min()))
-    elif kind == "std":
-        size = float(Y.std(dtype=np.float64))
-    else:  # sample by sample: a copy in float64 may not fit into memory
-        squares = [np.square(sample, dtype=np.float64).mean() for sample in Y]
-        size = float(np.sqrt(np.mean(squares)))
-    return size if size > 0 else 1.0
+        size = largest
+    elif kind == "rms":
+        size = np.sqrt(squares / n_seen)
+    else:
+        size = _deviation(Y, total / n_seen, n_seen)
+    return float(size) if size > 0 else 1.0
+
+
+def _deviation(Y, mean, n_seen):
+    """Return the standard deviation, of differences from the mean."""
+    squares = 0.0
+    for sample in Y:
+        squares += np.nansum(np.square(sample - mean, dtype=np.float64))
+    return np.sqrt(squares / n_seen)

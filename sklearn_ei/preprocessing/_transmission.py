@@ -1,16 +1,21 @@
 """From counted photons to line integrals of the attenuation."""
 
 import warnings
+from functools import partial
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.params import brief, check_real
-from ..utils.validation import check_measurements, check_stack, record_features
+from ..utils.stack import LazyStack, MappedStack
+from ..utils.validation import check_stack
+from ._step import DetectorStep, check_readings
+
+# Above, more than noise and scatter let through in most of the readings.
+_NO_TRANSMISSION = 1.5
 
 
-class TransmissionToAttenuation(TransformerMixin, BaseEstimator):
+class TransmissionToAttenuation(DetectorStep):
     """Turn transmitted intensities into line integrals of the attenuation.
 
     Parameters
@@ -22,7 +27,7 @@ class TransmissionToAttenuation(TransformerMixin, BaseEstimator):
         (n_frames, 1, n_bins), of which the mean is taken.
     flat : float or array-like, default=1.0
         What it reads with the beam and nothing in it; likewise. 1 with
-        ``dark=0``: the measurements are transmissions already.
+        ``dark=0``: the measurements are transmissions already; counts are refused.
     min_transmission : float, default=1e-4
         Smallest transmission. What is below it, zeros and negative values
         included, is set to it, with a warning that counts them: their attenuation
@@ -69,59 +74,20 @@ class TransmissionToAttenuation(TransformerMixin, BaseEstimator):
         self.flat = flat
         self.min_transmission = min_transmission
 
-    def fit(self, Y, y=None):
-        """Check the fields against the measurements.
-
-        Parameters
-        ----------
-        Y : array-like of shape (n_samples, *measurement_shape)
-            Intensities.
-        y : object
-            Ignored; here for API consistency.
-
-        Returns
-        -------
-        self : TransmissionToAttenuation
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the fields do not fit the measurements, or ``flat`` does not exceed
-            ``dark`` everywhere.
-        """
-        checked = check_measurements(self, Y, reset=True)
+    def _learn(self, checked):
+        shape = checked.shape[1:]
         _check_min_transmission(self.min_transmission)
-        dark = _mean_frame(self.dark, "dark", checked.shape[1:])
-        flat = _mean_frame(self.flat, "flat", checked.shape[1:])
+        for name in ("dark", "flat"):
+            _refuse_field_of_each_sample(name, getattr(self, name), checked.shape)
+        dark = _mean_frame(self.dark, "dark", shape)
+        flat = _mean_frame(self.flat, "flat", shape)
         _check_fields(dark, flat)
-        record_features(self, Y, checked)
+        if isinstance(checked, np.ndarray):
+            _refuse_counts(checked, dark, flat)
         self.dark_, self.flat_ = dark, flat
-        self.measurement_shape_ = checked.shape[1:]
-        return self
 
-    def transform(self, Y):
-        """Return line integrals of the attenuation.
-
-        Parameters
-        ----------
-        Y : array-like of shape (n_samples, *measurement_shape)
-            Intensities.
-
-        Returns
-        -------
-        attenuation : ndarray of the shape of ``Y``
-            Float32.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError, ValueError
-            If ``Y`` has another shape than in ``fit``, or NaN or infinity.
-        """
-        check_is_fitted(self)
-        checked = check_measurements(self, Y, reset=False)
-        return _attenuation(checked, self.dark_, self.flat_, self.min_transmission)
+    def _apply(self, Y):
+        return _attenuation(Y, self.dark_, self.flat_, self.min_transmission)
 
     def inverse_transform(self, Y):
         """Return intensities: dark + (flat − dark)·exp(−y).
@@ -138,16 +104,10 @@ class TransmissionToAttenuation(TransformerMixin, BaseEstimator):
             those that were measured.
         """
         check_is_fitted(self)
-        checked = check_measurements(self, Y, reset=False)
+        checked = check_readings(self, Y, reset=False)[:]
         beam = self.flat_ - self.dark_
         with np.errstate(over="ignore"):  # refused by whoever gets infinity
             return (self.dark_ + beam * np.exp(-checked)).astype(np.float32)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def transmission_to_attenuation(
@@ -169,12 +129,14 @@ def transmission_to_attenuation(
     Returns
     -------
     attenuation : ndarray of the shape of ``intensities``
-        Float32.
+        Float32; NaN where the intensity is NaN. For intensities that are not in
+        memory, a stack that is read when it is indexed.
 
     Raises
     ------
     TypeError, ValueError
-        If arrays do not fit, or ``flat`` does not exceed ``dark`` everywhere.
+        If arrays do not fit, ``flat`` does not exceed ``dark`` everywhere, or
+        intensities are counts without fields.
 
     Warns
     -----
@@ -188,12 +150,25 @@ def transmission_to_attenuation(
     >>> transmission_to_attenuation(np.exp([[-1.0, -2.0]]))
     array([[1., 2.]], dtype=float32)
     """
-    checked = check_stack(intensities, "intensities", "measurements")
+    checked = check_readings(None, intensities, name="intensities")
     _check_min_transmission(min_transmission)
     dark = _field(dark, "dark", checked.shape)
     flat = _field(flat, "flat", checked.shape)
     _check_fields(dark, flat)
+    if isinstance(checked, LazyStack):
+        function = partial(_of_samples, dark, flat, min_transmission)
+        return MappedStack(checked, function, checked.shape[1:])
     return _attenuation(checked, dark, flat, min_transmission)
+
+
+def _of_samples(dark, flat, min_transmission, intensities, numbers):
+    """Return the attenuation of some samples, with their fields."""
+    n_axes = intensities.ndim
+    of_samples = (
+        field[numbers] if field.ndim == n_axes and len(field) > 1 else field
+        for field in (dark, flat)
+    )
+    return _attenuation(intensities, *of_samples, min_transmission)
 
 
 # ----------------------------------------------------------------------- parts
@@ -203,8 +178,38 @@ def _check_min_transmission(value):
     )
 
 
+def _refuse_field_of_each_sample(name, field, shape):
+    """Refuse what would be taken for frames, and their mean be taken."""
+    given = np.shape(field) if hasattr(field, "shape") else ()
+    if len(given) == len(shape) and given[0] == shape[0] > 1:
+        raise ValueError(
+            f"Got {name} of shape {given} for {shape[0]} samples, which may be a field "
+            f"for each of them or as many frames, but expected one field: "
+            f"{name}.mean(axis=0) of frames; transmission_to_attenuation takes a field "
+            "for each sample, such as the rows of a detector."
+        )
+
+
+def _refuse_counts(values, dark, flat):
+    """Refuse what are no transmissions though they are said to be."""
+    if flat.size > 1 or dark.size > 1 or flat != 1 or dark != 0:
+        return
+    if np.count_nonzero(values > _NO_TRANSMISSION) > values.size / 2:
+        raise ValueError(
+            f"Got intensities up to {np.nanmax(values):.4g} with flat=1 and dark=0, "
+            "but expected transmissions, or the readings with the beam and nothing in "
+            "it as flat, and without the beam as dark."
+        )
+
+
 def _field(field, name, shape):
     """Return a field as float64, if it is finite and broadcasts to a shape."""
+    if field is None:
+        raise ValueError(
+            f"Got {name}=None, but expected finite numbers; without {name} fields "
+            "leave it out and divide by what the beam gives beside the object "
+            "(AirNormalizer)."
+        )
     try:
         array = np.asarray(field, dtype=np.float64)
     except (TypeError, ValueError):
@@ -247,15 +252,23 @@ def _mean_frame(field, name, shape):
 
 def _check_fields(dark, flat):
     dead = np.count_nonzero(flat <= dark)
+    size = np.broadcast(flat, dark).size
+    if dead == size:
+        raise ValueError(
+            f"Got flat not above dark in {dead} of {size} value(s), up to "
+            f"{flat.max():g} and {dark.max():g}, but expected a beam; they may be "
+            "exchanged, or the beam was off."
+        )
     if dead:
-        size = np.broadcast(flat, dark).size
         raise ValueError(
             f"Got flat not above dark in {dead} of {size} value(s), but expected a "
-            "beam everywhere; give dead pixels the readings of a neighbour."
+            "beam everywhere; give dead bins the readings of a neighbour, and name "
+            "them to DeadBinMasker."
         )
 
 
 def _attenuation(checked, dark, flat, min_transmission):
+    _refuse_counts(checked, dark, flat)
     transmission = (checked - dark.astype(np.float32)) / (flat - dark).astype(
         np.float32
     )

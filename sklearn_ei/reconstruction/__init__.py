@@ -1,6 +1,6 @@
 """Estimators that reconstruct images from measurements."""
 
-from ._base import BaseReconstructor
+from ._base import BaseReconstructor, OperatorEstimator
 from ._conformal import ConformalReconstructor
 from ._dip import DeepImagePriorReconstructor
 from ._equivariant import EquivariantReconstructor
@@ -15,6 +15,7 @@ __all__ = [
     "DeepImagePriorReconstructor",
     "EquivariantReconstructor",
     "EquivariantReconstructorCV",
+    "OperatorEstimator",
     "PseudoInverseReconstructor",
     "TikhonovReconstructor",
     "TotalVariationReconstructor",

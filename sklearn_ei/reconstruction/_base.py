@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
+from ..model_selection import score_without_truth, tensors
 from ..operators import ForwardOperator
-from ..utils.arrays import array_to_tensor, tensor_to_array
 from ..utils.html import FactsMixin
 from ..utils.params import brief
+from ..utils.torch_state import own_torch
 from ..utils.validation import (
     check_images,
     check_measurements,
@@ -49,21 +50,21 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
                 f"Got operator={brief(operator)}, but expected a ForwardOperator such "
                 "as ParallelBeamCT(n_views=50)."
             )
-        spatial, n_channels = operator.split_channels(Y.shape[1:], "measurement")
-        n_image_channels = operator.channels_of_images(n_channels)
+        image_layout, measurement_layout = operator.layouts(measurement=Y.shape[1:])
         image_shape = operator.image_shape
         truth_shape = None if truth is None else shape_of_images(truth, len(Y))
         if image_shape is None and truth is not None:
             shape = truth_shape[1:]
-            shape = shape if n_image_channels is None else shape[:-1]
+            shape = shape[:-1] if image_layout.has_channel_axis else shape
             image_shape = shape if len(shape) > 1 else None
+        resolved = operator.resolve(
+            measurement_shape=measurement_layout.shape, image_shape=image_shape
+        )
         return {
-            "operator_": operator.resolve(
-                measurement_shape=spatial, image_shape=image_shape
-            ),
+            "operator_": resolved,
             "measurement_shape_": Y.shape[1:],
-            "_n_channels": n_channels,
-            "_n_image_channels": n_image_channels,
+            "measurement_layout_": measurement_layout,
+            "image_layout_": image_layout.settle(shape=resolved.image_shape),
         }
 
     def __sklearn_tags__(self):
@@ -77,14 +78,40 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
 
     A subclass has a parameter ``operator``, calls :meth:`_resolve_operator` in
     ``fit`` and supplies :meth:`_reconstruct`.
+
+    Attributes
+    ----------
+    image_layout_, measurement_layout_ : Layout
+        How images and measurements lie in arrays and tensors.
     """
 
     #: Samples reconstructed at a time.
     _predict_batch_size = 16
 
     @abstractmethod
-    def _reconstruct(self, y):
-        """Return images of measurements, both tensors (batch, channel, *shape)."""
+    def _reconstruct(self, y, A):
+        """Return images of measurements by A, tensors (batch, channel, *shape)."""
+
+    def reconstruct_tensors(
+        self, y: torch.Tensor, A: ForwardOperator | None = None
+    ) -> torch.Tensor:
+        """Return f(y, A), for scores and calculations of one's own.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements, in the units of ``fit``.
+        A : ForwardOperator, default=None
+            What measured them, such as a part of the estimator's operator
+            (:class:`~sklearn_ei.operators.RestrictedOperator`). None: ``operator_``.
+
+        Returns
+        -------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images.
+        """
+        check_is_fitted(self)
+        return self._reconstruct(y, self.operator_ if A is None else A)
 
     def predict(self, Y: Any, *, out: np.ndarray | None = None) -> np.ndarray:
         """Reconstruct images from measurements.
@@ -120,15 +147,10 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         checked = check_measurements(self, Y, reset=False, lazy=True)
         return self._predict_array(checked, out)
 
-    def _images_shape(self, n_samples):
-        """Return the shape of reconstructions, as users see it."""
-        channels = () if self._n_image_channels is None else (self._n_image_channels,)
-        return (n_samples, *self.operator_.image_shape, *channels)
-
+    @own_torch()
     @torch.no_grad()
     def _predict_array(self, Y, out=None):
-        channels = () if self._n_image_channels is None else (self._n_image_channels,)
-        shape = self._images_shape(len(Y))
+        shape = (len(Y), *self.image_layout_.array_shape)
         if out is None:
             images = np.empty(shape, dtype=np.float32)
         else:
@@ -136,9 +158,10 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         start, size = 0, self._predict_batch_size
         while start < len(Y):
             batch = slice(start, start + size)
-            y = array_to_tensor(Y[batch], self._n_channels is not None)
+            y = self.measurement_layout_.to_tensor(Y[batch])
             try:
-                images[batch] = tensor_to_array(self._reconstruct(y), bool(channels))
+                x = self._reconstruct(y, self.operator_)
+                images[batch] = self.image_layout_.to_array(x)
             except torch.cuda.OutOfMemoryError:
                 fits = False
             else:
@@ -164,6 +187,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         """
         return self.predict(Y)
 
+    @own_torch()
     def score(self, Y: Any, y: Any = None) -> float:
         """Return the PSNR in dB with ground truth, a score from ``Y`` without.
 
@@ -192,22 +216,9 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         return psnr(truth, images)
 
     def _score_without_truth(self, Y):
-        return self._negative_relative_error(
-            Y, lambda y: self.operator_.forward(self._reconstruct(y))
+        return score_without_truth(
+            self._reconstruct, self.operator_, None, tensors(self, Y)
         )
-
-    @torch.no_grad()
-    def _negative_relative_error(self, Y, remeasure):
-        """Return −mean‖remeasure(y) − y‖² / mean‖y‖², sample by sample."""
-        error = norm = 0.0
-        for sample in Y:
-            y = array_to_tensor(sample[np.newaxis], self._n_channels is not None)
-            returned = remeasure(y)
-            # In float64: squares of what float32 holds can exceed it.
-            residual = (returned - y.to(returned.device)).double()
-            error += float(residual.square().mean())
-            norm += float(y.double().square().mean())
-        return -error / norm if norm > 0 else 0.0
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

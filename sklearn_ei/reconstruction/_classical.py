@@ -7,8 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_scalar
 
-from ..operators._iterative import squared_norm_bound
-from ..utils.arrays import array_to_tensor
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
@@ -33,6 +32,7 @@ class ClassicalReconstructor(BaseReconstructor):
             )
         check_scalar(self.n_iterations, "n_iterations", Integral, min_val=1)
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:
         """Fix the operator's shapes and the scale of the regularization.
 
@@ -57,11 +57,8 @@ class ClassicalReconstructor(BaseReconstructor):
         checked = check_measurements(self, Y, reset=True)
         fitted = self._resolve_operator(checked)
         operator = fitted["operator_"]
-        squared = squared_norm_bound(
-            operator.forward, operator.adjoint, (1, *operator._tensor_shape)
-        )
-        fitted["operator_norm_"] = squared**0.5
-        tensor = array_to_tensor(checked, fitted["_n_channels"] is not None)
+        fitted["operator_norm_"] = operator.squared_norm() ** 0.5
+        tensor = fitted["measurement_layout_"].to_tensor(checked)
         fitted.update(self._learn(operator, tensor))
         for name, value in fitted.items():
             setattr(self, name, value)

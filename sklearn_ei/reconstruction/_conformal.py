@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..model_selection._estimators import unwrap
+from ..model_selection import unwrap
 from ..utils.validation import check_images
 from ._uncertainty import UncertaintyMixin, check_level, interval_factor
 
@@ -72,12 +72,13 @@ class ConformalReconstructor(BaseEstimator):
     >>> from sklearn_ei import ConformalReconstructor, EquivariantReconstructor
     >>> from sklearn_ei.datasets import make_thorax_phantoms
     >>> from sklearn_ei.groups import Rotations
+    >>> from sklearn_ei.networks import UNet
     >>> from sklearn_ei.operators import ParallelBeamCT
     >>> operator = ParallelBeamCT(n_views=20)
     >>> images = make_thorax_phantoms(6, (32, 32), random_state=0)
     >>> Y = operator.measure(images)
     >>> ei = EquivariantReconstructor(
-    ...     operator, Rotations(360), max_epochs=2, width=4, random_state=0
+    ...     operator, Rotations(360), network=UNet(4, 2), max_epochs=2, random_state=0
     ... )
     >>> ei = ei.fit(Y[:3])
     >>> conformal = ConformalReconstructor(ei, n_bootstrap=8).fit(Y[3:5], images[3:5])

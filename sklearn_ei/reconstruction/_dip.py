@@ -1,24 +1,35 @@
 """The deep image prior: one untrained network for each measurement."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 from torch import nn
 
-from ..networks import EncoderDecoder, ResidualUNet
-from ..training._moving_variance import MovingVariance
-from ..utils.arrays import array_to_tensor, tensor_to_array
+from ..losses import MeasurementConsistency
+from ..networks import EncoderDecoder, ResidualUNet, build_module
+from ..training import (
+    DeepPrior,
+    DivergenceError,
+    FitPlan,
+    Iterates,
+    MovingVariance,
+    Seeds,
+    train,
+)
+from ..utils.dataset import BatchedDataset
 from ..utils.device import resolve_device, resolve_precision
 from ..utils.params import check_option
 from ..utils.random import make_generator, seeded_initialisation, spawn_seeds
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import OperatorEstimator
+from ._start import root_mean_square
 
 _NETWORKS = ("encoder-decoder", "unet")
 _WIDTH = {"encoder-decoder": 32, "unet": 16}
@@ -166,6 +177,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:
         """Reconstruct a stack of measurements, one by one.
 
@@ -192,20 +204,19 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         device = resolve_device(self.device)
         checked = check_measurements(self, Y, reset=True)
         fitted = self._resolve_operator(checked)
-        operator = fitted["operator_"]
         fitted["device_"] = device
         fitted["precision_"] = resolve_precision(
-            self.precision, device, len(operator.image_shape)
+            self.precision, device, len(fitted["operator_"].image_shape)
         )
         seeds = spawn_seeds(self.random_state, 2 * len(checked))
         results = []
         for number, sample in enumerate(checked):
-            tensor = array_to_tensor(sample[None], fitted["_n_channels"] is not None)
-            fit = _SampleFit(self, fitted, tensor.to(device), number)
-            results.append(fit.run(*seeds[2 * number : 2 * number + 2]))
+            y = fitted["measurement_layout_"].to_tensor(sample[None])
+            y = fitted["operator_"].only_measured(y).to(device)
+            own = seeds[2 * number : 2 * number + 2]
+            results.append(self._fit_sample(y, fitted, own, number))
         images = torch.cat([result.pop("image") for result in results])
-        has_channels = fitted["_n_image_channels"] is not None
-        fitted["images_"] = tensor_to_array(images, has_channels)
+        fitted["images_"] = fitted["image_layout_"].to_array(images)
         for name in ("n_iter", "best_iteration", "scale"):
             fitted[f"{name}_"] = np.array([result.pop(name) for result in results])
         fitted["history_"] = results
@@ -248,121 +259,96 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         check_scalar(self.window, "window", Integral, min_val=2)
         check_scalar(self.lr, "lr", Real, min_val=0, include_boundaries="neither")
 
-    def _make_network(self, in_channels, out_channels, n_spatial_dims):
-        """Return a new network, with weights from torch's global generator."""
-        if callable(self.network):
-            return self.network(in_channels, out_channels, n_spatial_dims)
-        make = EncoderDecoder if self.network == "encoder-decoder" else _plain_unet
-        return make(
-            in_channels,
-            out_channels=out_channels,
-            width=self.width or _WIDTH[self.network],
-            depth=self.depth or _DEPTH[self.network],
-            n_spatial_dims=n_spatial_dims,
+    def _fit_sample(self, y, fitted, seeds, number):
+        """Return the image of one measurement (1, channel, *shape), and its story."""
+        operator = fitted["operator_"]
+        scale = root_mean_square(operator, y)
+        shape = (1, *fitted["image_layout_"].tensor_shape)
+        function = self._make_function(shape, fitted, *seeds)
+        iterates = Iterates(
+            MovingVariance(self.window, self.patience) if self.early_stopping else None,
+            partial(self._report, number) if self.verbose > 1 else None,
         )
-
-
-def _plain_unet(*args, **kwargs):
-    return ResidualUNet(*args, residual=False, **kwargs)
-
-
-class _SampleFit:
-    """The fit of one network to one measurement (1, channel, *shape)."""
-
-    def __init__(self, estimator, fitted, y, number):
-        self.estimator = estimator
-        self.operator = fitted["operator_"]
-        self.dtype = fitted["precision_"]
-        self.number = number
-        with torch.no_grad():
-            image = self.operator.pinv(y)
-        scale = float(image.double().square().mean().sqrt())
-        self.scale = scale if scale > 0 else 1.0
-        self.y = y / self.scale
-        self.image_shape = image.shape
-
-    def run(self, weight_seed, input_seed):
-        """Return the image, and how it came about."""
-        estimator = self.estimator
-        network, z = self._start(weight_seed, input_seed)
-        fused = self.y.device.type in ("cpu", "cuda")
-        optimizer = torch.optim.Adam(network.parameters(), lr=estimator.lr, fused=fused)
-        variance = (
-            MovingVariance(estimator.window, estimator.patience)
-            if estimator.early_stopping
-            else None
+        plan = FitPlan(
+            name=type(self).__name__,
+            function=function,
+            operator=operator,
+            data_term=MeasurementConsistency().resolve(operator, None, 0),
+            dataset=BatchedDataset(y / scale),
+            seeds=Seeds(*[0] * len(Seeds._fields)),
+            device=fitted["device_"],
+            n_epochs=self.n_iterations,
+            batch_size=1,
+            lr=self.lr,
+            callbacks=(("iterates", iterates),),
+            predicts_memory=False,
         )
-        losses, variances, best = [], [], None
-        for iteration in range(1, estimator.n_iterations + 1):
-            x = self._apply(network, z)
-            loss = F.mse_loss(self.operator.forward(x), self.y)
-            losses.append(float(loss.detach()))
-            if not np.isfinite(losses[-1]):
-                self._warn_of_divergence(losses)
-                losses.pop()
-                break
-            best, best_iteration = x.detach(), iteration
-            variances.append(variance.update(x) if variance else float("nan"))
-            if estimator.verbose > 1 and iteration % _REPORT_EVERY == 0:
-                self._report(iteration, losses[-1])
-            if variance and variance.should_stop:
-                break
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-        if variance:
-            best, best_iteration = variance.best, variance.best_iteration
-        if estimator.verbose > 0:
-            self._report(len(losses), losses[best_iteration - 1], best_iteration)
+        trained = train(plan)
+        if isinstance(trained.error, DivergenceError):
+            self._warn_of_divergence(number, len(iterates.losses))
+        elif trained.error is not None:
+            raise trained.error
+        n_iter, best = len(iterates.losses), iterates.best_iteration
+        if self.verbose > 0:
+            print(
+                f"sample {number}: {n_iter} iterations, image of iteration {best}, "
+                f"loss {iterates.losses[best - 1]:.3g}",
+                flush=True,
+            )
         return {
-            "image": best.cpu() * self.scale,
-            "n_iter": len(losses),
-            "best_iteration": best_iteration,
-            "scale": self.scale,
-            "loss": np.array(losses),
-            "variance": np.array(variances),
+            "image": iterates.best.cpu() * scale,
+            "n_iter": n_iter,
+            "best_iteration": best,
+            "scale": scale,
+            "loss": np.array(iterates.losses),
+            "variance": np.array(iterates.variances),
         }
 
-    def _start(self, weight_seed, input_seed):
-        """Return a new network and its input z, on the device."""
-        estimator, shape = self.estimator, self.image_shape
-        n_channels = estimator.input_channels
+    def _make_function(self, shape, fitted, weight_seed, input_seed):
+        """Return a new network with its input z."""
+        n_channels = self.input_channels
         if n_channels is None:
-            is_unet = estimator.network == "unet"
-            n_channels = shape[1] if is_unet else _NOISE_CHANNELS
-        with seeded_initialisation(weight_seed):
-            network = estimator._make_network(n_channels, shape[1], len(shape) - 2)
+            n_channels = shape[1] if self.network == "unet" else _NOISE_CHANNELS
+        network = self._make_network(n_channels, shape, weight_seed)
+        z = torch.randn(
+            (1, n_channels, *shape[2:]),
+            generator=make_generator(input_seed),
+            dtype=torch.float32,
+        )
+        if z.ndim == 4:
+            network = network.to(memory_format=torch.channels_last)
+            z = z.contiguous(memory_format=torch.channels_last)
+        return DeepPrior(network, z, shape, dtype=fitted["precision_"])
+
+    def _make_network(self, in_channels, shape, seed):
+        n_dims = len(shape) - 2
+        if not callable(self.network):
+            kind = EncoderDecoder if self.network == "encoder-decoder" else _plain_unet
+            make = partial(
+                kind,
+                in_channels,
+                out_channels=shape[1],
+                width=self.width or _WIDTH[self.network],
+                depth=self.depth or _DEPTH[self.network],
+                n_spatial_dims=n_dims,
+            )
+            return build_module(make, make_generator(seed))
+        # Networks of others draw from torch's global generator.
+        with seeded_initialisation(seed):
+            network = self.network(in_channels, shape[1], n_dims)
         if not isinstance(network, nn.Module):
             raise TypeError(
                 f"Got a network of type {type(network).__name__} from network=, but "
                 "expected a torch.nn.Module."
             )
-        z = torch.randn(
-            (1, n_channels, *shape[2:]), generator=make_generator(input_seed)
-        ).to(self.y.device)
-        network = network.to(self.y.device).train()
-        if z.ndim == 4:
-            network = network.to(memory_format=torch.channels_last)
-            z = z.contiguous(memory_format=torch.channels_last)
-        return network, z
+        return network
 
-    def _apply(self, network, z):
-        reduced = self.dtype != torch.float32
-        with torch.autocast(z.device.type, dtype=self.dtype, enabled=reduced):
-            x = network(z)
-        if x.shape != self.image_shape:
-            raise ValueError(
-                f"Got images of shape {tuple(x.shape)} from the network, but expected "
-                f"{tuple(self.image_shape)}."
-            )
-        return x.float()
-
-    def _warn_of_divergence(self, losses):
+    def _warn_of_divergence(self, number, n_good):
         message = (
-            f"Got a loss of {losses[-1]} for sample {self.number} in iteration "
-            f"{len(losses)}, but expected a finite one; lower lr={self.estimator.lr}."
+            f"Got a loss that is not finite, or huge, for sample {number} in iteration "
+            f"{n_good + 1}, but expected a finite one; lower lr={self.lr}."
         )
-        if len(losses) == 1:
+        if n_good == 0:
             raise ValueError(message)
         warnings.warn(
             f"{message} The image from before is kept.",
@@ -370,9 +356,12 @@ class _SampleFit:
             stacklevel=4,
         )
 
-    def _report(self, iteration, loss, best=None):
-        taken = "" if best is None else f", image of iteration {best}"
-        print(
-            f"sample {self.number}: {iteration} iterations{taken}, loss {loss:.3g}",
-            flush=True,
-        )
+    def _report(self, number, iteration, loss):
+        if iteration % _REPORT_EVERY == 0:
+            print(
+                f"sample {number}: {iteration} iterations, loss {loss:.3g}", flush=True
+            )
+
+
+def _plain_unet(*args, **kwargs):
+    return ResidualUNet(*args, residual=False, **kwargs)

@@ -1,22 +1,24 @@
 """Equivariant imaging that chooses α by itself."""
 
 import copy
-from inspect import signature
-from numbers import Integral, Real
-from typing import Any, Self
+import warnings
+from numbers import Integral
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import ShuffleSplit, check_cv
-from sklearn.utils import check_scalar
+from sklearn.utils._param_validation import StrOptions
 
 from ..model_selection import round_trip_score
-from ..utils.params import check_option
-from ..utils.processes import resolve_processes
+from ..training import resolve_processes, searching
 from ..utils.random import draw_seed
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements
 from ._base import BaseReconstructor
 from ._equivariant import EquivariantReconstructor
+from ._parameters import CONSTRAINTS
+from ._plan import Planner
 from ._uncertainty import UncertaintyMixin
 
 # Parts of max_epochs: the start that all α share, and the branch of each. On four
@@ -24,7 +26,13 @@ from ._uncertainty import UncertaintyMixin
 # 0.8 · (0.5 + 5 · 0.2) + 1 = 2.2 fits, and five scores about a tenth.
 _SHARED, _BRANCH = 0.5, 0.2
 _TEST_SIZE = 0.2
+_FEW = 3  # values have an inside
+_TIE = 1e-9  # relative
 _AUTO_FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
+# Those of EquivariantReconstructor that make no sense here.
+_NOT_SHARED = {"alpha", "warm_start", "checkpoint", "early_stopping"}
+_NOT_SHARED |= {"validation_fraction", "n_iter_no_change"}
+_SHARED_PARAMETERS = [name for name in CONSTRAINTS if name not in _NOT_SHARED]
 
 
 class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
@@ -51,13 +59,11 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         Scorer ``(estimator, Y, y=None)``, such as those of
         :mod:`sklearn_ei.model_selection`. None:
         :func:`~sklearn_ei.model_selection.round_trip_score`.
-    beta, noise, data_term, data_loss, equivariance_loss, check_rank
-        As for :class:`EquivariantReconstructor`.
-    n_transforms, network, width, depth, n_stages, n_consistency
-        As for :class:`EquivariantReconstructor`.
+    beta, noise, data_term, equivariance_term, network, check_rank
+        As for :class:`EquivariantReconstructor`; ``data_term`` without ground truth.
     max_epochs, batch_size, lr, lr_schedule
         As for :class:`EquivariantReconstructor`, of the final fit.
-    device, accelerate, precision, cuda_graphs, random_state, verbose, callbacks
+    device, accelerate, precision, random_state, verbose, callbacks
         As for :class:`EquivariantReconstructor`. There is no checkpoint and no early
         stopping; where these matter, search a grid with a folder as ``checkpoint``.
 
@@ -105,13 +111,20 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     >>> operator = ParallelBeamCT(n_views=20)
     >>> Y = operator.measure(make_thorax_phantoms(5, (16, 16), random_state=0))
     >>> ei = EquivariantReconstructorCV(
-    ...     operator, Rotations(360), [1, 20], max_epochs=4, width=2, random_state=0
+    ...     operator, Rotations(360), [1, 20], max_epochs=4, random_state=0
     ... )
     >>> ei.fit(Y).alpha_ in (1.0, 20.0)
     True
     >>> ei.scores_.shape
     (2, 1)
     """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **{name: CONSTRAINTS[name] for name in _SHARED_PARAMETERS},
+        "alphas": ["array-like", StrOptions({"auto"})],
+        "cv": ["cv_object"],
+        "scoring": [callable, None],
+    }
 
     def __init__(
         self,
@@ -124,15 +137,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         beta=0.0,
         noise=None,
         data_term="auto",
-        data_loss="l2",
-        equivariance_loss="l2",
+        equivariance_term="auto",
+        network="auto",
         check_rank="warn",
-        n_transforms=1,
-        network=None,
-        width=16,
-        depth=3,
-        n_stages=3,
-        n_consistency=3,
         max_epochs=20,
         batch_size=2,
         lr=2e-3,
@@ -140,7 +147,6 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         device="auto",
         accelerate=False,
         precision="auto",
-        cuda_graphs=True,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -153,15 +159,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.beta = beta
         self.noise = noise
         self.data_term = data_term
-        self.data_loss = data_loss
-        self.equivariance_loss = equivariance_loss
+        self.equivariance_term = equivariance_term
         self.check_rank = check_rank
-        self.n_transforms = n_transforms
         self.network = network
-        self.width = width
-        self.depth = depth
-        self.n_stages = n_stages
-        self.n_consistency = n_consistency
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -169,11 +169,11 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.device = device
         self.accelerate = accelerate
         self.precision = precision
-        self.cuda_graphs = cuda_graphs
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Choose α and train with it.
 
@@ -197,31 +197,40 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         TypeError, ValueError
             As for :class:`EquivariantReconstructor`, if ``alphas`` are not
             finite, distinct and non-negative, or if there is a single sample.
+
+        Warns
+        -----
+        UserWarning
+            If the best of three or more α is the smallest (but for 0) or the largest
+            one, or scores exactly as another one does.
         """
+        self._validate_params()
         checked = check_measurements(self, Y, reset=True)
-        alphas = self._resolve_alphas(checked, y)
-        scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         processes = resolve_processes(self.accelerate, self.device)
+        alphas = self._resolve_alphas(checked, y, processes)
+        scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
         seed = self.random_state if fixed else draw_seed(self.random_state)
         seed = processes.from_main(seed)
         truth = y if y is None else np.asarray(y)
-        rows = [
-            self._path((checked, truth), split, alphas, seed, scorer)
-            for split in splits
-        ]
-        scores = np.transpose(processes.from_main(rows))
-        # The first of equals; NaN is never best.
-        means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
-        best = int(np.argmax(means))
-        # The group has been looked at before the path.
-        estimator = self._make(alphas[best], seed, check_rank=False).fit(Y)
+        with searching():  # which Ctrl-C leaves
+            rows = [
+                self._path((checked, truth), split, alphas, seed, scorer)
+                for split in splits
+            ]
+            scores = np.transpose(processes.from_main(rows))
+            # The first of equals; NaN is never best.
+            means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
+            best = int(np.argmax(means))
+            # The group has been looked at before the path.
+            estimator = self._make(alphas[best], seed, check_rank=False).fit(Y)
         estimator.set_params(check_rank=self.check_rank)
+        self._warn_of_a_doubtful_choice(alphas, means, best)
 
         self.best_estimator_ = estimator
         for name, value in vars(estimator).items():
-            if name.endswith("_") or name in ("_n_channels", "_n_image_channels"):
+            if name.endswith("_"):
                 setattr(self, name, value)
         if hasattr(self, "feature_names_in_") and not hasattr(
             estimator, "feature_names_in_"
@@ -238,19 +247,34 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         }
         return self
 
+    def _warn_of_a_doubtful_choice(self, alphas, means, best):
+        """Say so where the best α is at the edge of those tried, or one of several."""
+        name, chosen = type(self).__name__, f"alpha_={alphas[best]:.4g}"
+        advice = None
+        if np.isclose(means, means[best], rtol=_TIE, atol=0).sum() > 1:
+            advice = (
+                "scores as others do to "
+                f"{_TIE:g}, and is the smallest of them: alphas, or scoring, do not "
+                "tell them apart"
+            )
+        elif len(alphas) >= _FEW and best in (0, len(alphas) - 1) and alphas[best] > 0:
+            advice = (
+                f"is at the edge of the values tried; expected a best one inside: pass "
+                f"alphas that go {'below' if best == 0 else 'beyond'} it"
+            )
+        if advice is not None:
+            warnings.warn(f"{name}: {chosen} {advice}.", UserWarning, stacklevel=4)
+
     def _make(self, alpha, seed, **parameters):
         """Return the estimator with one α, and this object's parameters."""
-        own = self.get_params(deep=False)
-        names = signature(EquivariantReconstructor).parameters
-        shared = {name: own[name] for name in names if name in own}
+        shared = {name: getattr(self, name) for name in _SHARED_PARAMETERS}
         shared.update(alpha=float(alpha), random_state=seed, **parameters)
         return EquivariantReconstructor(**shared)
 
-    def _resolve_alphas(self, Y, y):
+    def _resolve_alphas(self, Y, y, processes):
         """Return the values of α to try, increasing; refuse bad parameters early."""
         alphas = self.alphas
         if isinstance(alphas, str):
-            check_option("alphas", alphas, ("auto",))
             factors, base = _AUTO_FACTORS, "auto"
         else:
             try:
@@ -264,10 +288,10 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
                     "zero or more."
                 )
             base = float(factors.max())
-        check_scalar(self.max_epochs, "max_epochs", Real, min_val=1)
+        # Refuses what does not fit together, before the first of many fits.
         probe = self._make(0, 0).set_params(alpha=base)
-        probe._check_training_params()
-        resolved = probe._resolve_model(Y, y, True)["alpha_"]
+        planner = Planner(probe, processes, goes_on=False, incremental=False)
+        resolved = planner.plan(Y, y)[0].alpha
         if base == "auto":
             factors = np.multiply(factors, resolved)
         return np.sort(factors)
@@ -310,8 +334,8 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             )
         return scores
 
-    def _reconstruct(self, y):
-        return self.best_estimator_._reconstruct(y)
+    def _reconstruct(self, y, A):
+        return self.best_estimator_._reconstruct(y, A)
 
     def _score_without_truth(self, Y):
         return self.best_estimator_._score_without_truth(Y)

@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
 
@@ -30,14 +31,16 @@ class PseudoInverseReconstructor(BaseReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import PseudoInverseReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> PseudoInverseReconstructor(ParallelBeamCT(20)).fit(Y).predict(Y).shape
+    >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
+    >>> Y = operator.measure(np.ones((3, 16, 16)))
+    >>> PseudoInverseReconstructor(operator).fit(Y).predict(Y).shape
     (3, 16, 16)
     """
 
     def __init__(self, operator):
         self.operator = operator
 
+    @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:
         """Fix the operator's shapes.
 
@@ -59,5 +62,5 @@ class PseudoInverseReconstructor(BaseReconstructor):
             setattr(self, name, value)
         return self
 
-    def _reconstruct(self, y):
-        return self.operator_.pinv(y)
+    def _reconstruct(self, y, A):
+        return A.pinv(y)

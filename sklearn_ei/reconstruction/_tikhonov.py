@@ -64,8 +64,9 @@ class TikhonovReconstructor(ClassicalReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import TikhonovReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> TikhonovReconstructor(ParallelBeamCT(20)).fit(Y).predict(Y).shape
+    >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
+    >>> Y = operator.measure(np.ones((3, 16, 16)))
+    >>> TikhonovReconstructor(operator).fit(Y).predict(Y).shape
     (3, 16, 16)
     """
 
@@ -82,16 +83,13 @@ class TikhonovReconstructor(ClassicalReconstructor):
     def _learn(self, operator, y):
         return {}
 
-    def _reconstruct(self, y):
-        return torch.cat([self._solve(sample[None]) for sample in y])
+    def _reconstruct(self, y, A):
+        return torch.cat([self._solve(sample[None], A) for sample in y])
 
-    def _solve(self, y):
+    def _solve(self, y, operator):
         """Return the minimiser for one sample (1, channel, *measurement_shape)."""
-        operator, norm = self.operator_, self._norm
-        n_channels = operator._image_channels
-        if n_channels is None:
-            n_channels = self._n_image_channels or 1
-        image_shape = (1, n_channels, *operator.image_shape)
+        norm = self._norm
+        image_shape = (1, *self.image_layout_.tensor_shape)
 
         def apply(function, shape):
             def on_vector(vector):

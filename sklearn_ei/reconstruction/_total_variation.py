@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..operators._odl_adapter import as_odl_operator
+from ..operators import as_odl_operator
 from ..utils.odl import import_odl
 from ._classical import ClassicalReconstructor
 
@@ -72,8 +72,9 @@ class TotalVariationReconstructor(ClassicalReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import TotalVariationReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> tv = TotalVariationReconstructor(ParallelBeamCT(20), n_iterations=20)
+    >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
+    >>> Y = operator.measure(np.ones((3, 16, 16)))
+    >>> tv = TotalVariationReconstructor(operator, n_iterations=20)
     >>> tv.fit(Y).predict(Y).shape
     (3, 16, 16)
     """
@@ -91,17 +92,16 @@ class TotalVariationReconstructor(ClassicalReconstructor):
         scale = float(torch.stack(squares).mean().sqrt())
         return {"scale_": scale if scale > 0 else 1.0}
 
-    def _reconstruct(self, y):
-        operator = self.operator_
-        start = operator.pinv(y) / self.scale_
+    def _reconstruct(self, y, A):
+        start = A.pinv(y) / self.scale_
         y = y / (self.scale_ * self._norm)
         shape = start.shape
-        if operator._image_channels is None and operator._measurement_channels is None:
+        if A.image_layout.channels == "any":
             # Every channel is a sample of its own.
             start, y = start.flatten(0, 1)[:, None], y.flatten(0, 1)[:, None]
-        return self._solve(start, y).reshape(shape) * self.scale_
+        return self._solve(start, y, A).reshape(shape) * self.scale_
 
-    def _solve(self, start, y):
+    def _solve(self, start, y, A):
         """Return the minimisers u for tensors (n_samples, channel, *shape)."""
         odl, _ = import_odl()
         functionals = odl.functionals
@@ -118,9 +118,7 @@ class TotalVariationReconstructor(ClassicalReconstructor):
         gradient = _gradient(odl, images)
         # ‖∇‖² ≤ 4 for each axis; A is given the same norm.
         norm = 2 * math.sqrt(max(1, sum(n > 1 for n in start.shape[2:])))
-        forward = (norm / self._norm) * as_odl_operator(
-            self.operator_, images, measurements
-        )
+        forward = (norm / self._norm) * as_odl_operator(A, images, measurements)
         data = measurements.element(list((norm * y).movedim(1, 0).numpy()))
         distance = (0.5 / norm**2) * functionals.L2NormSquared(measurements)
         blocks, terms = [forward], [distance.translated(data)]

@@ -10,9 +10,9 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..noise import GaussianNoise, NoiseModel
-from ..utils.arrays import array_to_tensor, tensor_to_array
 from ..utils.cgls import minimum_norm_solution
 from ..utils.random import draw_seed, make_generator
+from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, check_out
 
 _CHUNK = 16  # bootstrap samples at a time
@@ -100,7 +100,7 @@ class UncertaintyMixin:
         if not return_std:
             return self._predict_array(Y, out)
         if out is not None:
-            check_out(out, self._images_shape(len(Y)), Y)
+            check_out(out, (len(Y), *self.image_layout_.array_shape), Y)
         images, std = self._predict_with_std(Y, n_bootstrap, noise, random_state)
         if out is not None:
             out[...] = images
@@ -177,6 +177,7 @@ class UncertaintyMixin:
         total = np.abs(measured) + null
         return np.divide(null, total, out=np.zeros_like(null), where=total > 0)
 
+    @own_torch()
     @torch.no_grad()
     def _measured_parts(self, Y, n_iterations=100):
         """Return images f(y) and their parts A†A f(y)."""
@@ -186,13 +187,14 @@ class UncertaintyMixin:
         parts = np.empty_like(images)
         for start in range(0, len(Y), self._predict_batch_size):
             batch = slice(start, start + self._predict_batch_size)
-            x = array_to_tensor(images[batch], self._n_image_channels is not None)
+            x = self.image_layout_.to_tensor(images[batch])
             part = minimum_norm_solution(
                 A.forward, A.adjoint, A.forward(x), n_iterations
             )
-            parts[batch] = tensor_to_array(part, self._n_image_channels is not None)
+            parts[batch] = self.image_layout_.to_array(part)
         return images, parts
 
+    @own_torch()
     @torch.no_grad()
     def _predict_with_std(self, Y, n_bootstrap, noise, random_state):
         check_scalar(n_bootstrap, "n_bootstrap", Integral, min_val=1)
@@ -205,13 +207,12 @@ class UncertaintyMixin:
         generator = make_generator(draw_seed(random_state))
         images = self._predict_array(Y)
         std = np.empty_like(images)
-        has_channels = self._n_image_channels is not None
         known = self._known_pixels()
         for index in range(len(Y)):
-            x = array_to_tensor(images[index : index + 1], has_channels)
+            x = self.image_layout_.to_tensor(images[index : index + 1])
             squares = self._bootstrap(x, n_bootstrap, add_noise, generator, known)
             rms = (squares / n_bootstrap).sqrt()
-            std[index] = tensor_to_array(rms, has_channels)[0]
+            std[index] = self.image_layout_.to_array(rms)[0]
         return images, std
 
     def _noise_adder(self, noise):
@@ -228,10 +229,10 @@ class UncertaintyMixin:
     def _known_pixels(self):
         """Return where A alone determines a pixel and f keeps to it, or None."""
         A = self.operator_
-        f = self.net_.module_
-        if f.n_consistency == 0 or not f.last_consistency:
+        if not self.function_.keeps_measurements:
             return None
-        x = torch.randn((_PROBES, *A._tensor_shape), generator=make_generator(0))
+        shape = (_PROBES, *self.image_layout_.tensor_shape)
+        x = torch.randn(shape, generator=make_generator(0))
         error = (A.pinv(A.forward(x)) - x).abs().amax(dim=(0, 1))
         known = error < _KNOWN * x.abs().max()
         device = getattr(self, "device_", known.device)
@@ -247,7 +248,7 @@ class UncertaintyMixin:
             g = group.sample(generator, size)
             copies = x.expand(size, *x.shape[1:])
             y = add_noise(A.forward(group.transform(copies, g)), generator)
-            again = group.inverse_transform(self._reconstruct(y), g)
+            again = group.inverse_transform(self._reconstruct(y, A), g)
             if known is not None:
                 y = add_noise(A.forward(copies), generator)
                 again = torch.where(known, A.refine(again, y), again)

@@ -1,15 +1,13 @@
 """Early stopping by a score, and the weights that had the best one."""
 
-from skorch.callbacks import Callback
 
-
-class BestWeights(Callback):
+class BestWeights:
     """Score f after every epoch; remember the best weights.
 
     Parameters
     ----------
     score : callable
-        Without arguments; higher is better.
+        Of f; higher is better.
     patience : int
         Epochs without a better score after which training should end.
     """
@@ -17,28 +15,19 @@ class BestWeights(Callback):
     def __init__(self, score, patience):
         self.score = score
         self.patience = patience
-
-    def __getstate__(self):
-        # The score belongs to a fit that is over when anything is pickled.
-        return {**self.__dict__, "score": None}
-
-    def initialize(self):
-        """Forget what was best."""
         self.best_score_ = -float("inf")
         self.best_epoch_ = 0
         self.best_state_ = None
         self.waited_ = 0
-        return self
 
     @property
     def exhausted(self):
         """Whether training should end."""
         return self.waited_ >= self.patience
 
-    def on_epoch_end(self, net, **kwargs):
+    def score_epoch(self, net):
         """Score f; the score goes into the history as ``valid_score``."""
-        net.module_.eval()
-        score = self.score()
+        score = self.score(net.module_.eval())
         net.history.record("valid_score", score)
         better = score > self.best_score_
         net.history.record("valid_score_best", better)
@@ -62,23 +51,3 @@ class BestWeights(Callback):
         """Go on from what :meth:`state_dict` returned."""
         self.best_score_, self.best_epoch_ = state["score"], state["epoch"]
         self.waited_, self.best_state_ = state["waited"], state["state"]
-
-
-class StopWhenExhausted(Callback):
-    """End training when a :class:`BestWeights` has waited long enough.
-
-    The last callback of an epoch, so that all others have seen it.
-
-    Parameters
-    ----------
-    best : BestWeights
-        Whom to ask.
-    """
-
-    def __init__(self, best):
-        self.best = best
-
-    def on_epoch_end(self, net, **kwargs):
-        """End training, in skorch's way."""
-        if self.best.exhausted:
-            raise KeyboardInterrupt

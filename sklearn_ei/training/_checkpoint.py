@@ -6,19 +6,18 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
-from skorch.callbacks import Callback
 from skorch.history import History
 
 from ..utils.files import check_writable, remove_abandoned
-from ..utils.processes import Processes
 from ..utils.tensor_file import ModelFileError, read_file, write_file
 from ._restorable import check_history, check_state
 from ._state_json import pack, pack_history, tensors_in, unpack
+from .machine import Processes
 
 _KIND = "checkpoint"
 
 
-class Checkpoint(Callback):
+class Checkpoint:
     """Write everything that the rest of a training depends on, after every epoch.
 
     One file: weights, optimizers, schedule, random streams, history, and what the
@@ -251,7 +250,3 @@ class Checkpoint(Callback):
             "state": packed,
         }
         write_file(self.path, document, tensors)
-
-    def on_epoch_end(self, net, **kwargs):
-        """Write the state after this epoch."""
-        self.write(net, complete=False)

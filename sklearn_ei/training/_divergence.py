@@ -10,12 +10,12 @@ class DivergenceError(ArithmeticError):
     """
 
 
-# Training starts from A†y, which is no bad image: a loss that has grown by this
-# factor since the first step will not come back.
-EXPLOSION = 1e4
+# Training starts from A†y, which is no bad image: a loss this many times as large as
+# that of images of zeros, for the brightest sample, will not come back.
+EXPLOSION = 1e2
 
 
-def check_epoch(epoch, names, batches, first_loss, settings):
+def check_epoch(epoch, names, batches, limit, settings):
     """Refuse to go on if the loss of an epoch is not finite, or has exploded.
 
     Parameters
@@ -26,8 +26,8 @@ def check_epoch(epoch, names, batches, first_loss, settings):
         What the columns of ``batches`` are; the first is the loss itself.
     batches : list of list of float
         One row a batch.
-    first_loss : float
-        That of the very first step, or what is taken for it.
+    limit : float
+        Above which a loss has exploded; 0 if that is not known.
     settings : str
         What the user might change, for the message.
 
@@ -38,7 +38,7 @@ def check_epoch(epoch, names, batches, first_loss, settings):
     """
     for step, row in enumerate(batches, start=1):
         bad = [i for i, value in enumerate(row) if not math.isfinite(value)]
-        exploded = row[0] > EXPLOSION * first_loss > 0
+        exploded = row[0] > limit > 0
         if not bad and not exploded:
             continue
         # The loss is bad because a term is: name the first term that is.
@@ -55,7 +55,7 @@ def check_epoch(epoch, names, batches, first_loss, settings):
             )
         kept = f"The state after epoch {epoch - 1} is kept."
         if epoch == 1:
-            kept = "The untrained network is kept."
+            kept = "Nothing is kept of it."
         raise DivergenceError(
             f"Training diverged in epoch {epoch}, step {step}: {names[column]} {fate} "
             f"{row[column]:.3g}; {cause}. {kept}"

@@ -1,7 +1,5 @@
 """The skorch net behind the estimators."""
 
-import copy
-
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
@@ -9,9 +7,9 @@ from skorch.callbacks import EpochTimer, PrintLog
 from ..losses import critic_error
 from ..utils.dataset import BatchLoader
 from ..utils.random import RandomStream
-from ._captured import CapturedStep, can_capture
-from ._divergence import EXPLOSION, check_epoch
-from ._sharing import SharedFunction
+from ._divergence import check_epoch
+from ._interrupts import Interrupts
+from .machine import CapturedStep, SharedFunction, can_capture
 
 
 class ReconstructionNet(NeuralNet):
@@ -41,6 +39,8 @@ class ReconstructionNet(NeuralNet):
     ----------
     processes : Processes or None
         With whom f is shared, while they train.
+    explosion_ : float
+        The loss above which a training has diverged; 0 if that is not known.
     """
 
     processes = None
@@ -57,9 +57,9 @@ class ReconstructionNet(NeuralNet):
     # ------------------------------------------------------------ initialisation
     def initialize(self):
         """Initialise the net."""
-        self.interrupted_ = False
-        self.first_loss_ = None
+        self.explosion_ = 0.0
         self.captured_ = None
+        self.interrupts_ = Interrupts()
         return super().initialize()
 
     def initialize_module(self):
@@ -187,15 +187,121 @@ class ReconstructionNet(NeuralNet):
         with function.precision(x.device.type):
             return self.critic_(x).float()
 
+    def run_epochs(
+        self,
+        dataset,
+        n_epochs,
+        *,
+        best=None,
+        checkpoint=None,
+        tasks=None,
+        interrupts=None,
+    ):
+        """Train for whole epochs; one that fails is undone as a whole.
+
+        Parameters
+        ----------
+        dataset : BatchedDataset
+            What to train on.
+        n_epochs : int
+            How long, unless a callback ends it by ``KeyboardInterrupt`` at the end
+            of an epoch, as is skorch's way.
+        best : BestWeights or None, default=None
+            Scores epochs, and ends training when they get no better.
+        checkpoint : Checkpoint or None, default=None
+            Written after every epoch.
+        tasks : EpochTasks or None, default=None
+            Told of each epoch, after all other callbacks.
+        interrupts : Interrupts or None, default=None
+            Who notes Ctrl-C. None: nobody, and it may fall anywhere.
+
+        Raises
+        ------
+        DivergenceError
+            See :func:`check_epoch`.
+        KeyboardInterrupt
+            If the user interrupted the training.
+        """
+        self.interrupts_ = interrupts or Interrupts()
+        watchers = [] if tasks is None else [("tasks", tasks)]
+        self.callbacks_ += watchers
+        if self.capture and self.processes is None and self.captured_ is None:
+            self.captured_ = CapturedStep(self) if can_capture(self) else None
+        try:
+            self.notify("on_train_begin", X=dataset, y=None)
+            loader = self.get_iterator(dataset, training=True)
+            for _ in range(n_epochs):
+                stop = self._take_epoch(loader, best)
+                if checkpoint is not None:
+                    checkpoint.write(self, complete=False)
+                self.interrupts_.check()
+                if stop:
+                    break
+            self.notify("on_train_end", X=dataset, y=None)
+        finally:
+            self.callbacks_ = [c for c in self.callbacks_ if c not in watchers]
+
+    def partial_fit(self, X, y=None, *, epochs=1, **kwargs):
+        """Train for some epochs; :meth:`run_epochs` under the name skorch gives it.
+
+        Parameters
+        ----------
+        X : BatchedDataset
+            What to train on.
+        y : None
+            Ignored.
+        epochs : int, default=1
+            How long.
+        **kwargs
+            As for :meth:`run_epochs`.
+
+        Returns
+        -------
+        self : ReconstructionNet
+        """
+        self.run_epochs(X, epochs, **kwargs)
+        return self
+
+    def _take_epoch(self, loader, best):
+        """Take an epoch and score it; if it fails, go back to where it began.
+
+        Returns whether it is to be the last.
+        """
+        interrupts = self.interrupts_
+        before, n_epochs = _copied(self.training_state()), len(self.history)
+        best_before = None if best is None else best.state_dict()
+        dataset = {"dataset_train": loader.dataset, "dataset_valid": None}
+        stop = False
+        try:
+            with interrupts.computing():
+                self.notify("on_epoch_begin", **dataset)
+                self.run_single_epoch(loader, True, "train", self.train_step)
+                if best is not None:
+                    best.score_epoch(self)
+                    stop = best.exhausted
+                try:
+                    self.notify("on_epoch_end", **dataset)
+                except KeyboardInterrupt:
+                    if interrupts.cut:
+                        raise
+                    stop = True  # how skorch's callbacks end a training
+        except BaseException:
+            self.load_training_state(before)
+            if best is not None:
+                best.load_state_dict(best_before)
+            del self.history[n_epochs:]
+            raise
+        return stop
+
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run one epoch; if it fails, go back to where it began.
+        """Run one epoch.
 
         Parameters
         ----------
         iterator : BatchLoader
             Of the batches.
         training : bool
-            Always True: validation has a callback of its own.
+            Always True: validation is a score.
         prefix : str
             Of the names in the history.
         step_fn : callable
@@ -203,45 +309,22 @@ class ReconstructionNet(NeuralNet):
         **fit_params
             Passed on to ``step_fn``.
         """
-        if iterator is None:
-            return
-        before = copy.deepcopy(self.training_state())
         self._set_training(training)
-        alone = self.processes is None
-        if self.capture and alone and self.captured_ is None and can_capture(self):
-            self.captured_ = CapturedStep(self)
-        try:
-            sizes, rows, first = [], [], None
-            for batch in iterator:
-                first = batch[0] if first is None else first
-                self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
-                sizes.append(len(batch[0]))
-                rows.append(torch.stack([step["loss"], *step["terms"]]))
-                self.notify("on_batch_end", batch=batch, training=training, **step)
-            self._record(prefix, sizes, torch.stack(rows).tolist(), first)
-        except BaseException as error:
-            self.load_training_state(before)
-            del self.history[-1]
-            self.interrupted_ = isinstance(error, KeyboardInterrupt)
-            raise
+        sizes, rows = [], []
+        for batch in iterator:
+            self.interrupts_.check()
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            sizes.append(len(batch[0]))
+            rows.append(torch.stack([step["loss"], *step["terms"]]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self._record(prefix, sizes, torch.stack(rows).tolist())
 
-    def _least_loss(self, y):
-        """Return a share of what images of zeros would cost.
-
-        The first step may happen to have nothing to correct; its loss is then no
-        measure of the others.
-        """
-        zeros = float(y.to(torch.float32).square().mean()) + self.criterion_.alpha
-        return zeros / EXPLOSION
-
-    def _record(self, prefix, sizes, rows, y):
+    def _record(self, prefix, sizes, rows):
         """Write the losses of an epoch into the history, unless it diverged."""
         history = self.history
         names = [f"{prefix}_loss", *self.criterion_.term_names]
-        if self.first_loss_ is None:
-            self.first_loss_ = max(rows[0][0], self._least_loss(y))
-        check_epoch(len(history), names, rows, self.first_loss_, f"lr={self.lr:g}")
+        check_epoch(len(history), names, rows, self.explosion_, f"lr={self.lr:g}")
         for record, size, row in zip(history[-1]["batches"], sizes, rows, strict=True):
             record.update(zip(names, row, strict=True))
             record[f"{prefix}_batch_size"] = size
@@ -280,11 +363,12 @@ class ReconstructionNet(NeuralNet):
 
     def __getstate__(self):
         # A record belongs to a process and to places in its memory.
-        captured, self.captured_ = self.captured_, None
+        kept = self.captured_, self.interrupts_
+        self.captured_, self.interrupts_ = None, Interrupts()
         try:
             return super().__getstate__()
         finally:
-            self.captured_ = captured
+            self.captured_, self.interrupts_ = kept
 
     # --------------------------------------------------------------------- state
     @property
@@ -300,13 +384,12 @@ class ReconstructionNet(NeuralNet):
         Returns
         -------
         state : dict
-            State dictionaries by the name of the part, the schedule's step and the
-            first loss; tensors are shared with the net.
+            State dictionaries by the name of the part, and the schedule's step;
+            tensors are shared with the net.
         """
         state = {name: getattr(self, name).state_dict() for name in self._stateful}
         schedule = dict(self.callbacks_).get("lr_schedule")
         state["step"] = 0 if schedule is None else schedule.step_
-        state["first_loss"] = self.first_loss_
         return state
 
     def load_training_state(self, state):
@@ -322,7 +405,17 @@ class ReconstructionNet(NeuralNet):
         schedule = dict(self.callbacks_).get("lr_schedule")
         if schedule is not None:
             schedule.step_ = state["step"]
-        self.first_loss_ = state["first_loss"]
+
+
+def _copied(state):
+    """Return a state whose tensors nobody else changes; faster than ``deepcopy``."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {name: _copied(part) for name, part in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(map(_copied, state))
+    return state
 
 
 def _follow_layout(optimizer):

@@ -9,6 +9,7 @@ import torch
 
 from .params import brief
 
+_VARIANTS_LOCK = threading.RLock()
 _PRECISIONS = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -95,14 +96,26 @@ def own_stream(device):
 
 
 class Constants:
-    """Tensors that are built once and handed out on any device and dtype.
+    """Tensors of an operator: built once, handed out on any device and dtype.
+
+    What ``_build`` of a :class:`~sklearn_ei.operators.ForwardOperator` returns, and
+    ``_forward``, ``_adjoint`` and ``_pinv`` get as attributes of ``constants``.
 
     Parameters
     ----------
     shared : Constants, default=None
         Constants owned by several objects (big matrices), handed out as well.
     **tensors : torch.Tensor
-        The named constants. Sparse CSR tensors are allowed.
+        The named constants. Sparse CSR tensors are allowed; complex ones have to be
+        stored as ``torch.view_as_real`` shows them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_ei.operators import Constants
+    >>> constants = Constants(gains=torch.ones(3))
+    >>> constants.like(torch.zeros(1, dtype=torch.float64)).gains.dtype
+    torch.float64
     """
 
     def __init__(self, shared=None, /, **tensors):
@@ -114,10 +127,15 @@ class Constants:
         """Return a namespace of the constants with the device and dtype of ``x``."""
         key = (x.device, x.dtype)
         if key not in self._variants:
-            shared = {} if self._shared is None else vars(self._shared.like(x))
-            own = {
-                name: settled(tensor.to(device=x.device, dtype=x.dtype))
-                for name, tensor in self._tensors.items()
-            }
-            self._variants[key] = SimpleNamespace(**shared, **own)
+            with _VARIANTS_LOCK:  # threads that share an operator share its tensors
+                if key not in self._variants:
+                    self._variants[key] = self._variant(x)
         return self._variants[key]
+
+    def _variant(self, x):
+        shared = {} if self._shared is None else vars(self._shared.like(x))
+        own = {
+            name: settled(tensor.to(device=x.device, dtype=x.dtype))
+            for name, tensor in self._tensors.items()
+        }
+        return SimpleNamespace(**shared, **own)

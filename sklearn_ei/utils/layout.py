@@ -68,6 +68,55 @@ class Layout:
         """Shape of one sample in a tensor, (channel, *shape)."""
         return (self.n_channels, *self.shape)
 
+    def of_sample(self, sample, what="sample", n_dims=None):
+        """Return the layout that the shape of one sample settles.
+
+        Parameters
+        ----------
+        sample : tuple of int
+            As users' arrays have it, channels (if any) last.
+        what : str, default="sample"
+            What it is, in messages.
+        n_dims : int, default=None
+            Number of spatial dimensions, where it is known although the shape is
+            open. None: one axis is a signal, two are an image, three an image with
+            channels, as far as the channels allow it.
+
+        Returns
+        -------
+        layout : Layout
+            Whether the spatial shape is the right one is not looked at.
+
+        Raises
+        ------
+        ValueError
+            If the number of axes or of channels cannot be right.
+        """
+        sample = tuple(sample)
+        if self.shape is not None:
+            n_dims = len(self.shape)
+        elif n_dims is None:
+            n_dims = min(len(sample), 2)
+            if self.channels != "any":
+                n_dims = max(len(sample) - self.has_channel_axis, 1)
+        shape, last = sample[:n_dims], sample[n_dims:]
+        if len(shape) != n_dims or len(last) > 1 or 0 in sample:
+            hint = ""
+            if len(sample) == n_dims - 1:
+                hint = "; a single sample has to be passed as a stack of one"
+            raise ValueError(
+                f"got samples of shape {sample}, but expected {n_dims} axes, with at "
+                f"most one channel axis behind{hint}."
+            )
+        channels = int(last[0]) if last else "none"
+        if self.channels not in ("any", channels):
+            where = " along the last axis" if self.has_channel_axis else ""
+            raise ValueError(
+                f"got {what}s with {_channels_text(channels)}, but expected "
+                f"{_channels_text(self.channels)}{where}."
+            )
+        return self.settle(shape=shape, channels=channels)
+
     def settle(self, *, shape=None, channels=None):
         """Return a layout in which the given parts replace what was open."""
         changes = {"shape": shape, "channels": channels}
@@ -88,3 +137,7 @@ class Layout:
         if not self.has_channel_axis:
             return array[:, 0]
         return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+
+
+def _channels_text(channels):
+    return "no channel axis" if channels == "none" else f"{channels} channels"

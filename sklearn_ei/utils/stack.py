@@ -37,6 +37,29 @@ def is_lazy(stack):
     return all(hasattr(stack, name) for name in ("shape", "dtype", "chunks"))
 
 
+def in_order(index):
+    """Return samples as a file is read, and how to bring them back in their order.
+
+    Files are read in their order, and HDF5 insists on it.
+
+    Parameters
+    ----------
+    index : ndarray of int
+        Numbers of samples, not negative, at least one.
+
+    Returns
+    -------
+    ordered : ndarray of int or slice
+        The same ones, increasing, each once; a slice if there are no gaps.
+    inverse : ndarray of int
+        Such that ``read(ordered)[inverse]`` are the samples asked for.
+    """
+    ordered, inverse = np.unique(index, return_inverse=True)
+    if ordered[-1] - ordered[0] == len(ordered) - 1:
+        ordered = slice(int(ordered[0]), int(ordered[-1]) + 1)
+    return ordered, inverse
+
+
 class LazyStack:
     """Samples along the first axis, converted to float32 as they are read.
 
@@ -129,10 +152,7 @@ class LazyStack:
             return np.empty((0, *self.shape[1:]), self.dtype)
         if isinstance(self.source, Dataset):
             return np.stack([self._item(int(i)) for i in index])
-        # Files are read in their order, and HDF5 insists on it.
-        ordered, inverse = np.unique(index, return_inverse=True)
-        if ordered[-1] - ordered[0] == len(ordered) - 1:
-            ordered = slice(int(ordered[0]), int(ordered[-1]) + 1)
+        ordered, inverse = in_order(index)
         return self._read(ordered)[inverse]
 
     def has_part(self, part):
@@ -205,7 +225,7 @@ class LazyTensor:
     """The tensor ``(sample, channel, *shape)`` of a stack, read when indexed.
 
     Has what training asks of a tensor of all samples: length, indexing, division
-    by a number.
+    by a number, multiplication by a tensor.
 
     Parameters
     ----------
@@ -217,12 +237,15 @@ class LazyTensor:
         What values are divided by.
     samples : ndarray of int, default=None
         Numbers of the samples; None for all.
+    weights : torch.Tensor, default=None
+        What every sample is multiplied by.
     """
 
-    def __init__(self, stack, has_channels, scale=None, samples=None):
+    def __init__(self, stack, has_channels, scale=None, samples=None, *, weights=None):
         self.stack = stack
         self.has_channels = has_channels
         self.scale = scale
+        self.weights = weights
         self.samples = np.arange(len(stack)) if samples is None else samples
 
     def __len__(self):
@@ -232,10 +255,19 @@ class LazyTensor:
         index = index.numpy() if isinstance(index, torch.Tensor) else index
         samples = self.stack[np.atleast_1d(self.samples[index])]
         tensor = array_to_tensor(samples, self.has_channels)
+        if self.weights is not None:
+            tensor = tensor * self.weights
         return tensor if self.scale is None else tensor / self.scale
 
     def __truediv__(self, scale):
-        return LazyTensor(self.stack, self.has_channels, scale, self.samples)
+        return self._with(scale=scale)
+
+    def __mul__(self, weights):
+        return self._with(weights=weights)
+
+    def _with(self, **changes):
+        own = {"scale": self.scale, "samples": self.samples, "weights": self.weights}
+        return LazyTensor(self.stack, self.has_channels, **{**own, **changes})
 
     def to(self, device):
         """Return itself: batches go to the device as they are used."""
@@ -243,9 +275,7 @@ class LazyTensor:
 
     def take(self, samples):
         """Return some of the samples, which are not read yet."""
-        return LazyTensor(
-            self.stack, self.has_channels, self.scale, self.samples[samples]
-        )
+        return self._with(samples=self.samples[samples])
 
     @property
     def shape(self):
@@ -280,3 +310,76 @@ def stack_to_tensor(stack, has_channels):
 def take(tensor, samples):
     """Return some samples of a tensor or a lazy one."""
     return tensor.take(samples) if isinstance(tensor, LazyTensor) else tensor[samples]
+
+
+class OnDemand:
+    """Base of stacks whose samples come when they are indexed, as from an array.
+
+    Subclasses set ``shape``, ``dtype`` and ``chunks`` (by which estimators know that
+    samples are not there yet), and have ``_read(ordered)``, which returns the
+    samples at a slice without gaps or at increasing numbers.
+    """
+
+    @property
+    def ndim(self):
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("Got copy=False, but values are not in memory.")
+        return np.asarray(self[:], dtype=dtype)
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):
+            return self._part(*key)
+        numbers = np.arange(len(self))[key]
+        if numbers.ndim == 0:
+            return self[numbers[np.newaxis]][0]
+        if not len(numbers):
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        ordered, inverse = in_order(numbers)
+        values = self._read(ordered)
+        same = np.array_equal(inverse, np.arange(len(values)))
+        return values if same else values[inverse]
+
+    def _part(self, first=Ellipsis, *rest):
+        """Return samples and then a part of each, as ``stack[first, *rest]``."""
+        if first is Ellipsis:
+            return self[:][(first, *rest)]
+        one = np.ndim(first) == 0 and not isinstance(first, slice)
+        return self[first][rest if one else (slice(None), *rest)]
+
+
+class MappedStack(OnDemand):
+    """Samples of a stack that go through a function when they are read.
+
+    Parameters
+    ----------
+    source : LazyStack, ndarray or array-like with ``shape`` and ``dtype``
+        Where samples come from.
+    function : callable
+        ``function(samples, numbers)`` returns an array with one entry for each of
+        the samples, float32; numbers are those of the samples in the stack.
+    sample_shape : tuple of int
+        Of what the function returns.
+    """
+
+    def __init__(self, source, function, sample_shape):
+        self.source = source
+        self.function = function
+        self.shape = (source.shape[0], *sample_shape)
+        self.dtype = np.dtype(np.float32)
+        self.chunks = None
+
+    def _read(self, ordered):
+        numbers = np.arange(len(self))[ordered]
+        return self.function(self.source[ordered], numbers)

@@ -155,11 +155,31 @@ def test_without_pooch_the_extra_is_named(server, tmp_path, monkeypatch):
         fetch_ct100(data_home=tmp_path, url=server.url)
 
 
-@pytest.mark.parametrize("content", [mat_file("OTHER")[1], b"not a MATLAB file" * 99])
+@pytest.mark.parametrize(
+    "content",
+    [
+        mat_file("OTHER")[1],
+        mat_file()[1][:1000],
+        b"<html>Please log in</html>" * 99,
+        b"",
+    ],
+)
 def test_another_file_is_refused(server, tmp_path, content):
     server.files["/ct.mat"] = content
-    with pytest.raises(ValueError, match="a variable DATA"):
+    with pytest.raises(ValueError, match="the expected one; it was not kept"):
         fetch_ct100(data_home=tmp_path, url=f"{server.url}/ct.mat")
+    assert not list((tmp_path / "ct100").iterdir())  # neither it nor its checksum
+    # One that was put there by hand stays, and the error says what to do.
+    path = tmp_path / "ct100" / "CT100_128x128.mat"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"CT100_128x128\.mat'.* Remove it to"):
+        fetch_ct100(data_home=tmp_path, url=f"{server.url}/ct.mat")
+    assert path.read_bytes() == content
+    # The next answer is the right one.
+    path.unlink()
+    images, server.files["/ct.mat"] = mat_file()
+    found = fetch_ct100(data_home=tmp_path, url=f"{server.url}/ct.mat")
+    np.testing.assert_allclose(found, images, rtol=1e-6)
 
 
 def test_bad_sources_are_refused(tmp_path):
@@ -221,3 +241,19 @@ def test_an_interrupted_download_goes_on(urban, tmp_path):
     )
     assert len(images) == 100
     assert urban.asked == [last]
+
+
+def test_a_photograph_that_cannot_be_decoded_is_not_kept(urban, tmp_path):
+    url = f"{urban.url}/urban"
+    name = "train/train/img_003.png"
+    whole = urban.files[f"/urban/{name}"]
+    for content in (b"<html>Please log in</html>", whole[: len(whole) // 2]):
+        urban.files[f"/urban/{name}"] = content
+        with pytest.raises(ValueError, match=r"img_003\.png.* it was not kept"):
+            fetch_urban100(data_home=tmp_path, url=url, image_shape=(8, 8))
+        assert not (tmp_path / "urban100" / name).exists()
+        sums = (tmp_path / "urban100" / "SHA256SUMS").read_text()
+        assert len(sums.splitlines()) == 2
+    urban.files[f"/urban/{name}"] = whole
+    images = fetch_urban100(data_home=tmp_path, url=url, image_shape=(8, 8))
+    np.testing.assert_allclose(255 * images[2], 3, rtol=1e-4)

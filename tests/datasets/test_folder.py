@@ -52,6 +52,48 @@ def test_transparency_is_left_out(tmp_path, rng):
     assert load_image_folder(tmp_path).shape == (1, 8, 8, 3)
 
 
+def test_colours_that_are_no_rgb_become_rgb(tmp_path):
+    from PIL import Image
+
+    rgb = np.full((8, 8, 3), [200, 100, 50], dtype=np.uint8)
+    picture = Image.fromarray(rgb)
+    picture.convert("CMYK").save(tmp_path / "a.jpg", quality=100)
+    picture.quantize(4).save(tmp_path / "b.png")
+    picture.convert("YCbCr").save(tmp_path / "c.jpg", quality=100)
+    images = load_image_folder(tmp_path)
+    np.testing.assert_allclose(255 * images, [rgb] * 3, atol=3)
+
+
+def test_tiff_colours(tmp_path, rng):
+    import tifffile
+
+    grey = rng.integers(0, 256, (8, 9), dtype=np.uint8)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, 255 - grey, photometric="miniswhite")
+    np.testing.assert_allclose(255 * load_image_folder(tmp_path)[0], grey, rtol=1e-6)
+    rgba = rng.integers(0, 256, (8, 9, 4), dtype=np.uint8)
+    tifffile.imwrite(path, rgba, photometric="rgb", extrasamples=["unassalpha"])
+    found = load_image_folder(tmp_path)[0]
+    np.testing.assert_allclose(255 * found, rgba[..., :3], rtol=1e-6)
+    for image, options in (
+        (rgba, {"photometric": "separated"}),
+        (grey, {"photometric": "palette", "colormap": np.zeros((3, 256), "u2")}),
+        (grey.astype(np.float32), {"photometric": "miniswhite"}),
+    ):
+        tifffile.imwrite(path, image, **options)
+        with pytest.raises(OSError, match=r"is not an image.*(Photometric|white)"):
+            load_image_folder(tmp_path)
+
+
+def test_what_a_file_manager_leaves_behind_is_no_image(tmp_path):
+    for name in ("img_10.png", "img_2.png"):
+        value = int(name[4:-4])
+        save(tmp_path / name, np.full((8, 8), value, dtype=np.uint8))
+    (tmp_path / "._img_2.png").write_bytes(b"left behind")
+    images = load_image_folder(tmp_path)
+    np.testing.assert_allclose(255 * images[:, 0, 0], [2, 10], rtol=1e-6)
+
+
 def test_resizing_is_that_of_pillow(tmp_path, rng):
     from PIL import Image
 

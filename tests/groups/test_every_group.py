@@ -4,11 +4,13 @@ import copy
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 
 from tests.cases import each_device, each_group
+from tests.groups.sampling import sampled
 
 
 def smooth_images(case, n=2, channels=2):
@@ -136,6 +138,61 @@ def test_adjoint_is_the_transpose(case, device):
 
 
 @each_group
+def test_affine_maps_say_where_values_come_from(case):
+    group = case.group
+    if group.affine_map(torch.tensor([0])) is None:
+        pytest.skip("no affine map of coordinates")
+    if group.interpolation == "nearest":
+        pytest.skip("a position between two pixels may fall to either")
+    g = some_elements(group, 4, seed=3)
+    shape = (4, 1, *case.image_shape)
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    maps = group.affine_map(g).numpy()
+    inverse = np.linalg.inv(maps[..., :-1])
+    inverse = np.concatenate([inverse, -inverse @ maps[..., -1:]], axis=-1)
+    for action, expected in (("transform", maps), ("inverse_transform", inverse)):
+        actual = getattr(group, action)(x, g)[:, 0].numpy()
+        for image, y, m in zip(x[:, 0].numpy(), actual, expected, strict=True):
+            np.testing.assert_allclose(
+                y, sampled(image, m, group.interpolation), atol=1e-10
+            )
+
+
+@each_group
+def test_representative_elements_are_few_and_move_something(case):
+    g = case.group.representative_elements()
+    assert g.dtype == torch.int64
+    assert len(set(g.tolist())) == len(g)
+    assert 0 < len(g) <= 11 * len(case.group.parts)
+    assert g.min() >= 1
+    assert g.max() < case.group.n_elements
+
+
+@each_group
+def test_quarter_turn_step(case):
+    group, step = case.group, case.group.quarter_turn_step
+    if step is None or len(set(case.image_shape)) > 1 or "nearest" in case.name:
+        pytest.skip("no quarter turns among the elements")
+    g = torch.arange(group.n_elements - step)[:: max(1, group.n_elements // 50)]
+    x = smooth_images(case, n=1, channels=1)
+    x = x.expand(len(g), *[-1] * (1 + len(case.image_shape)))
+    expected = torch.rot90(group.transform(x, g), 1, (-2, -1))
+    torch.testing.assert_close(
+        group.transform(x, g + step), expected, atol=1e-9, rtol=0
+    )
+
+
+@each_group
+def test_the_image_shape_is_public(case):
+    assert case.group.image_shape == case.image_shape
+    twin = clone(case.group)
+    assert twin.image_shape is None
+    twin.image_shape = list(case.image_shape)
+    assert twin.image_shape == case.image_shape
+
+
+@each_group
 def test_exact_groups_and_no_others_are_unitary(case):
     x = smooth_images(case)
     g = some_elements(case.group)
@@ -260,7 +317,7 @@ def test_groups_without_a_shape_take_that_of_the_images(case):
     g = some_elements(case.group)
     unresolved = clone(case.group)
     assert torch.equal(unresolved.transform(x, g), case.group.transform(x, g))
-    assert unresolved._image_shape is None
+    assert unresolved.image_shape is None
 
 
 @each_group

@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.transform import AffineTransform, warp
 
-from sklearn_ei.groups import Rotations, Scalings
+from sklearn_ei.groups import Scalings
 
 
 def noise(*shape, seed=0):
@@ -50,23 +50,6 @@ def test_shrinking_by_half_averages_blocks():
     assert float(y.abs().sum()) == pytest.approx(float(y[..., 2:6, 2:6].abs().sum()))
 
 
-@pytest.mark.parametrize("product", [False, True])
-@pytest.mark.parametrize("stop_gradient", [False, True])
-def test_stopping_gradients(stop_gradient, product):
-    group = Scalings([0.8], stop_gradient=stop_gradient)
-    if product:
-        group = Rotations(8) * group
-    x, y = noise(2, 1, 9, 9).requires_grad_(), noise(2, 1, 9, 9, seed=1)
-    z = group.transform(x, 1)
-    assert z.requires_grad is not stop_gradient
-    # The values and the transpose stay what they are.
-    free = group.set_params(
-        **{("second__" if product else "") + "stop_gradient": False}
-    )
-    assert torch.equal(z, free.transform(x, 1))
-    assert torch.isclose((z * y).sum(), (x * group.adjoint(y, 1)).sum())
-
-
 @pytest.mark.parametrize(
     ("params", "match"),
     [
@@ -84,10 +67,9 @@ def test_wrong_parameters_are_refused(params, match):
         Scalings(**params).resolve((8, 8))
 
 
-@pytest.mark.parametrize("name", ["reciprocals", "stop_gradient"])
-def test_flags_are_flags(name):
-    with pytest.raises(TypeError, match=name):
-        Scalings(**{name: 1}).resolve((8, 8))
+def test_flags_are_flags():
+    with pytest.raises(TypeError, match="reciprocals"):
+        Scalings(reciprocals=1).resolve((8, 8))
 
 
 def test_signals_are_refused():

@@ -7,8 +7,13 @@ from scipy.sparse.linalg import LinearOperator
 
 from sklearn_ei import check_group_rank, check_range_invariance
 from sklearn_ei.groups import Group, Permutations, Reflections, Rotations, Shifts
-from sklearn_ei.operators import MRI, Inpainting, MatrixOperator, ParallelBeamCT
-from sklearn_ei.utils.device import Constants
+from sklearn_ei.operators import (
+    MRI,
+    Constants,
+    Inpainting,
+    MatrixOperator,
+    ParallelBeamCT,
+)
 
 LOST = Inpainting(0.3, (8, 8))
 
@@ -126,9 +131,12 @@ def test_dense_methods_say_the_memory_they_would_take():
 
 
 def test_channels_that_do_not_fit():
-    with pytest.raises(ValueError, match="3 channels, but MRI expected 2"):
+    with pytest.raises(
+        ValueError, match="MRI got images with 3 channels, but expected 2"
+    ):
         check_group_rank(MRI(4, (8, 8)), Shifts(), image_shape=(8, 8, 3))
-    assert check_group_rank(MRI(4), Shifts(), image_shape=(8, 8, 2)).n == 128
+    for shape in ((8, 8), (8, 8, 2)):
+        assert check_group_rank(MRI(4), Shifts(), image_shape=shape).n == 128
 
 
 def test_nothing_is_changed_and_results_repeat():

@@ -5,9 +5,10 @@ import pytest
 
 from sklearn_ei import EquivariantReconstructor, GroupRankWarning
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet
 from sklearn_ei.operators import Blur, Inpainting, ParallelBeamCT, gaussian_kernel
 
-TINY = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 1, "network": UNet(width=2, depth=2), "random_state": 0}
 IMAGES = np.random.default_rng(0).random((3, 16, 16), dtype=np.float32)
 
 FEW = Inpainting(0.7, (16, 16)), Reflections(), "FAIL_COUNT"
@@ -35,7 +36,7 @@ def test_is_silent_where_the_group_matters_not_or_may_help():
     operator, group, _ = FEW
     Y = operator.measure(IMAGES)
     make_ei(operator, group, alpha=0).fit(Y)
-    make_ei(operator, group, supervised=True).fit(Y, IMAGES)
+    make_ei(operator, group, data_term="supervised").fit(Y, IMAGES)
     make_ei(operator, Shifts()).fit(Y)
     ct = ParallelBeamCT(8, (16, 16))
     make_ei(ct, Rotations(360), check_rank="raise").fit(ct.measure(IMAGES))
@@ -58,5 +59,5 @@ def test_training_that_goes_on_is_not_checked_again(recwarn):
 @pytest.mark.parametrize("value", ["always", True, None, 0.5])
 def test_other_values_are_refused(value):
     operator, _, _ = FEW
-    with pytest.raises(ValueError, match=r"check_rank=.*expected one of 'warn'"):
+    with pytest.raises(ValueError, match=r"'check_rank' parameter .*'warn'"):
         make_ei(operator, Shifts(), check_rank=value).fit(operator.measure(IMAGES))

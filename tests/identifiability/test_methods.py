@@ -9,7 +9,6 @@ from sklearn_ei.groups import Permutations, Reflections, Rotations, Scalings, Sh
 from sklearn_ei.identifiability import _fourier, _gram, _lanczos
 from sklearn_ei.identifiability._bounds import count_orbits
 from sklearn_ei.identifiability._budget import Budget
-from sklearn_ei.identifiability._elements import spread
 from sklearn_ei.identifiability._matrices import transform_matrix
 from sklearn_ei.identifiability._system import System
 from sklearn_ei.operators import (
@@ -146,8 +145,8 @@ def test_fourier_with_coupled_channels():
     rng = np.random.default_rng(0)
 
     class Coupled(MatrixOperator):
-        _image_channels = 2
-        _measurement_channels = 1
+        image_channels = 2
+        measurement_channels = "none"
 
         def _forward(self, x, constants):
             return super()._forward(x[:, :1] + x[:, 1:], constants)
@@ -361,13 +360,3 @@ def test_weakest_directions_are_what_the_ratio_says(operator, group):
         [float(system.forward(system.transform(x, g)).square().sum()) for g in elements]
     )
     assert np.sqrt(energy) == pytest.approx(report.sigma_min, rel=1e-5, abs=1e-7)
-
-
-def test_spread_elements_differ_and_are_nested():
-    for order in (1, 2, 7, 90, 360, 65536):
-        few, more = spread(order, 4), spread(order, 16)
-        assert more[: len(few)] == few
-        assert len(set(more)) == len(more) == min(order, 16)
-        assert few[0] == 0
-        assert max(more) < order
-    assert sorted(spread(101, 101)) == list(range(101))

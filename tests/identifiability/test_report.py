@@ -10,7 +10,6 @@ from sklearn_ei import GroupRankReport, check_group_rank, check_range_invariance
 from sklearn_ei.groups import Permutations, Reflections, Rotations, Shifts
 from sklearn_ei.identifiability import _innovation
 from sklearn_ei.identifiability._budget import Budget, OutOfTimeError
-from sklearn_ei.identifiability._least_squares import cgls
 from sklearn_ei.operators import (
     MRI,
     Blur,
@@ -210,15 +209,6 @@ def test_an_operator_without_null_space_passes():
     )
     assert report.verdict == "PASS_NECESSARY"
     assert max(report.range_invariance.values()) == 0
-
-
-def test_conjugate_gradients_solve_each_row():
-    generator = torch.Generator().manual_seed(0)
-    A = torch.randn((12, 7), generator=generator, dtype=torch.float64)
-    y = torch.randn((5, 12), generator=generator, dtype=torch.float64)
-    z, rest, _ = cgls((lambda x: x @ A.T, lambda r: r @ A), y, 50, Budget())
-    torch.testing.assert_close(z, torch.linalg.lstsq(A, y.T).solution.T)
-    torch.testing.assert_close(rest, y - z @ A.T)
 
 
 # ----------------------------------------------------------- innovation index

@@ -15,8 +15,9 @@ from sklearn_ei import (
 )
 from sklearn_ei.groups import Rotations
 from sklearn_ei.model_selection import held_out_score, round_trip_score
+from sklearn_ei.networks import UNet
 
-TINY = {"max_epochs": 1, "width": 2, "depth": 2, "n_stages": 1, "random_state": 0}
+TINY = {"max_epochs": 1, "network": UNet(width=2, depth=2), "random_state": 0}
 
 
 def test_a_path_over_alpha(ct_problem):
@@ -49,7 +50,11 @@ def test_a_grid_with_other_parameters_within_a_pipeline(ct_problem):
     step = "equivariantreconstructor"
     search = GridSearchCV(
         pipeline,
-        {f"{step}__alpha": [1, 10], f"{step}__width": [2, 3], f"{step}__depth": [2]},
+        {
+            f"{step}__alpha": [1, 10],
+            f"{step}__network__width": [2, 3],
+            f"{step}__network__depth": [2],
+        },
         cv=2,
         scoring={"held_out": held_out_score, "round_trip": round_trip_score},
         refit="held_out",
@@ -61,7 +66,7 @@ def test_a_grid_with_other_parameters_within_a_pipeline(ct_problem):
     assert ax.get_xscale() == "log"
     assert ax.get_ylabel() == "held out"
     results = search.cv_results_
-    wide = results[f"param_{step}__width"] == 3
+    wide = results[f"param_{step}__network__width"] == 3
     np.testing.assert_allclose(
         display.lines_["width=3"].get_ydata(), results["mean_test_held_out"][wide]
     )

@@ -11,6 +11,7 @@ from sklearn_ei import (
     check_group_rank,
 )
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 
@@ -56,7 +57,7 @@ def test_bounds_where_there_is_no_spectrum():
 def test_from_a_fitted_estimator():
     Y = Inpainting(0.3).measure(np.random.default_rng(0).random((2, 12, 12)))
     ei = EquivariantReconstructor(
-        Inpainting(0.3), Shifts(), max_epochs=1, width=2, depth=2
+        Inpainting(0.3), Shifts(), max_epochs=1, network=UNet(2, 2)
     ).fit(Y)
     display = GroupRankDisplay.from_estimator(ei, method="count")
     assert display.report.method == "counting"

@@ -12,8 +12,9 @@ from sklearn_ei import (
     TrainingCurveDisplay,
 )
 from sklearn_ei.groups import Rotations
+from sklearn_ei.networks import UNet
 
-TINY = {"max_epochs": 3, "width": 2, "depth": 2, "n_stages": 1, "random_state": 0}
+TINY = {"max_epochs": 3, "network": UNet(width=2, depth=2), "random_state": 0}
 
 
 def test_terms_score_and_learning_rate_of_a_training(ct_problem):

@@ -11,9 +11,10 @@ from sklearn_ei import (
     UncertaintyDisplay,
 )
 from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
-TINY = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 1, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 
 
 def test_from_estimator_shows_image_error_map_and_measured_part(ct_problem):

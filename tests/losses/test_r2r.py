@@ -1,5 +1,6 @@
 """R2R against supervised training on the noisier measurements."""
 
+import copy
 import pickle
 
 import pytest
@@ -13,6 +14,10 @@ from sklearn_ei.utils.random import make_generator
 N = 8
 
 
+def identity(y, A, start=None):
+    return y
+
+
 @pytest.mark.parametrize("strength", [0.3, 0.7])
 @pytest.mark.parametrize(
     "noise", [GaussianNoise(0.5), PoissonNoise(0.4)], ids=lambda n: type(n).__name__
@@ -23,7 +28,7 @@ def test_the_expectation_is_the_supervised_risk_plus_a_constant(noise, strength)
     A = torch.rand((N, N), generator=generator, dtype=torch.float64)
     clean = A @ torch.rand(N, generator=generator, dtype=torch.float64)
     operator = MatrixOperator(A.numpy(), (N,), (N,))
-    term = R2R(operator, noise, seed=1, strength=strength)
+    term = R2R(strength).resolve(operator, noise, seed=1)
     variance = torch.as_tensor(noise.variance(clean))
     if isinstance(noise, GaussianNoise):
         first, second = (1 + strength**2) * variance, (1 + strength**-2) * variance
@@ -32,8 +37,10 @@ def test_the_expectation_is_the_supervised_risk_plus_a_constant(noise, strength)
     y = noise.sample(clean.expand(100_000, 1, N), generator)
     for scale in (0.5, 1.5):  # the constant is the same for both
         L = scale * torch.linalg.inv(A + torch.eye(N))
-        y1, y2 = term.split(y)
-        value = term(lambda y, L=L: y @ L.T, y1 @ L.T, y1, y2, None)
+        pair = copy.deepcopy(term)
+        y1, y2 = noise.recorrupt(y, pair.generator, strength)
+        x1, value = term(lambda y, A, L=L: y @ L.T, y)
+        torch.testing.assert_close(x1, y1 @ L.T)
         H = A @ L
         risk = ((H @ clean - clean).square() + H.square() @ first).mean()
         samples = (y1 @ H.T - y2).square().mean(dim=(1, 2))
@@ -43,17 +50,22 @@ def test_the_expectation_is_the_supervised_risk_plus_a_constant(noise, strength)
 
 def test_pairs_come_from_a_stream_that_pickles_with_its_position():
     operator = MatrixOperator(torch.eye(N).numpy(), (N,), (N,))
-    term = R2R(operator, GaussianNoise(0.5), seed=1)
+    term = R2R().resolve(operator, GaussianNoise(0.5), seed=1)
     y = torch.ones((2, 1, N))
-    first = term.split(y)[0]
+    first, _ = term(identity, y)
     again = pickle.loads(pickle.dumps(term))
-    second = term.split(y)[0]
+    second, _ = term(identity, y)
     assert not torch.equal(first, second)
-    assert torch.equal(again.split(y)[0], second)
+    assert torch.equal(again(identity, y)[0], second)
 
 
-def test_the_mixture_is_refused():
-    operator = MatrixOperator(torch.eye(N).numpy(), (N,), (N,))
-    term = R2R(operator, PoissonGaussianNoise(0.1, 0.1))
-    with pytest.raises(ValueError, match="for re-corrupted pairs, but expected"):
-        term.split(torch.ones((2, 1, N)))
+@pytest.mark.parametrize("noise", [PoissonGaussianNoise(0.1, 0.1), None])
+def test_noise_without_independent_parts_is_refused(noise):
+    with pytest.raises(ValueError, match=r"with data_term='r2r', but expected"):
+        R2R().check(noise)
+
+
+@pytest.mark.parametrize("strength", [0, -1, float("inf")])
+def test_bad_strengths_are_refused(strength):
+    with pytest.raises(ValueError, match="strength"):
+        R2R(strength).check(GaussianNoise(0.5))

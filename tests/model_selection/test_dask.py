@@ -10,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations
 from sklearn_ei.model_selection import held_out_score
+from sklearn_ei.networks import UNet
 
 
 @pytest.mark.slow
@@ -19,7 +20,7 @@ def test_grid_search_on_a_cluster_gives_the_bits_of_one_process(ct_problem):
     distributed = pytest.importorskip("distributed")
     operator, _, Y = ct_problem
     ei = EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=2, width=2, depth=2, random_state=0
+        operator, Rotations(360), max_epochs=2, network=UNet(2, 2), random_state=0
     )
     pipeline = make_pipeline(FunctionTransformer(np.negative), ei)
     grid = {"equivariantreconstructor__alpha": [0.0, 1.0, 5.0, 20.0, 100.0]}

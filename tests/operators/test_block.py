@@ -37,7 +37,7 @@ def test_adjoint_sums_over_the_parts():
 def test_the_shape_that_one_part_knows_is_everyones():
     operator = BlockOperator([ParallelBeamCT(5), Inpainting(mask=np.ones((8, 9)))])
     assert operator.image_shape == (8, 9)
-    n_measurements = ParallelBeamCT(5, (8, 9)).measurement_shape
+    n_measurements = ParallelBeamCT(5).resolve(image_shape=(8, 9)).measurement_shape
     assert operator.measurement_shape == (np.prod(n_measurements) + 72,)
     assert operator.forward(torch.ones((1, 1, 8, 9))).shape[2:] == (
         operator.measurement_shape
@@ -93,7 +93,7 @@ def test_other_than_lists_of_operators_are_refused(operators):
 @pytest.mark.parametrize(
     ("operator", "message"),
     [
-        (BlockOperator([Inpainting(), MRI()]), "needs 2 channels"),
+        (BlockOperator([Inpainting(), MRI()]), "images have channels=2"),
         (
             BlockOperator([Inpainting(0.3, (4, 4)), Inpainting(0.3, (4, 5))]),
             "expected equal shapes",

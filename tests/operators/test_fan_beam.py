@@ -6,7 +6,6 @@ import pytest
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import FanBeamCT, ParallelBeamCT
-from sklearn_ei.operators._filters import full_turn_weights, parker_weights
 from sklearn_ei.utils.odl import import_odl
 
 odl, tomo = import_odl()
@@ -56,7 +55,7 @@ SCANS = {
     "three quarters": ({"angles": np.arange(90) * 3.0 + 45}, 36),
     "unordered": ({"angles": np.random.RandomState(0).permutation(120) * 3.0}, 36),
     "detector aside": ({"detector_offset": 24.0}, 36),
-    "limited angle": ({"angles": np.arange(40) * 3.0}, 20),
+    "limited angle": ({"angles": np.arange(40) * 3.0}, 19),
 }
 
 
@@ -67,11 +66,14 @@ def test_reconstruction_quality(scan):
     operator = fan(**parameters).set_params(n_refinements=1)
     y = operator.measure(images)
     assert np.mean(psnr(images, operator.reconstruct(y))) >= decibels
+    # Refinement hides wrong factors: the plain FBP has the mean of one without
+    # any, that of a parallel beam.
     plain = operator.set_params(n_refinements=0).reconstruct(y)
+    parallel = ParallelBeamCT(120, SHAPE)
+    expected = parallel.reconstruct(parallel.measure(images))
     inside = images > 0.1
-    # Refinement hides wrong factors: the plain FBP has the right mean as well.
     if scan != "limited angle":
-        assert plain[inside].mean() == pytest.approx(images[inside].mean(), rel=0.07)
+        assert plain[inside].mean() == pytest.approx(expected[inside].mean(), rel=0.01)
 
 
 @pytest.mark.parametrize("scan", ["full", "short"])
@@ -88,43 +90,40 @@ def test_refinement_converges(scan):
     assert errors[-1] <= 0.05 * errors[0]
 
 
-@pytest.mark.parametrize("turn", [200, 240, 300, 359])
-def test_parker_weights_of_both_measurements_add_up_to_one(turn):
-    turn = np.deg2rad(turn)
-    gamma = np.deg2rad(np.linspace(-10, 10, 21))
-    views = (np.arange(60) + 0.5) * turn / 60
-    weights = parker_weights(views, gamma, turn)
-    for column, angle in enumerate(gamma):
-        again = views + np.pi - 2 * angle
-        mirrored = parker_weights(again, gamma, turn)[:, 20 - column]
-        twice = (again >= 0) & (again <= turn)
-        earlier = views - np.pi - 2 * angle >= 0
-        np.testing.assert_allclose((weights[:, column] + mirrored)[twice], 1)
-        np.testing.assert_allclose(weights[~twice & ~earlier, column], 1)
+@pytest.mark.parametrize("detector", ["flat", "curved"])
+@pytest.mark.parametrize("offset", [0.0, -7.3])
+def test_open_shapes_cover_what_the_detector_sees(detector, offset):
+    operator = FanBeamCT(
+        6,
+        source_distance=60.0,
+        detector_distance=30.0,
+        bin_size=0.6,
+        detector_offset=offset,
+        detector=detector,
+    )
+    edge_of = np.arctan if detector == "flat" else float
+    for n_bins in (1, 2, 39, 40, 65, 66):
+        y = np.ones((1, 6, n_bins))
+        image = operator.reconstruct(y)
+        assert operator.measure(image).shape == y.shape
+        # A bin is 0.4 wide at the axis, and so is a pixel.
+        reach = 60 * np.sin(edge_of((n_bins * 0.3 + abs(offset)) / 90))
+        assert image.shape[1] * 0.4 >= 2 * reach - 1e-6
+        assert image.shape[1] * 0.4 <= (n_bins * 0.6 + 2 * abs(offset)) / 1.5 + 0.4
 
 
-def test_full_turn_weights():
-    bins = np.arange(-10, 11.0)
-    np.testing.assert_array_equal(full_turn_weights(bins, 8.0), 0.5)
-    moved = bins + 6  # from -4 to 16, with edges at -4.5 and 16.5
-    weights = full_turn_weights(moved, 12.0)
-    inner = np.abs(moved) <= 4
-    np.testing.assert_allclose(weights[inner] + weights[inner][::-1], 1)
-    np.testing.assert_array_equal(weights[moved > 4.5], 1)
-    np.testing.assert_allclose(full_turn_weights(-moved[::-1], 12.0), weights[::-1])
+def test_an_open_image_leaves_the_source_outside():
+    operator = FanBeamCT(6, source_distance=30.0).resolve(measurement_shape=(6, 60))
+    assert operator.image_shape == (42, 42)  # 42·√2/2 = 29.7
 
 
 @pytest.mark.parametrize("detector", ["flat", "curved"])
 @pytest.mark.parametrize("size", [16, 33, 48])
-def test_image_size_and_bins_follow_from_each_other(detector, size):
+def test_default_bins_cover_the_image(detector, size):
     parameters = {"source_distance": 60.0, "detector_distance": 7.0}
     operator = FanBeamCT(5, (size, size), detector=detector, **parameters)
-    again = FanBeamCT(5, detector=detector, **parameters)
-    again = again.resolve(measurement_shape=operator.measurement_shape)
-    assert again.measurement_shape == operator.measurement_shape
-    assert abs(again.image_shape[0] - size) <= 1
     # The outermost bins see nothing of the image, or a corner at most.
-    sinogram = again.measure(np.ones((1, *again.image_shape)))
+    sinogram = operator.measure(np.ones((1, size, size)))
     assert sinogram[0, :, [0, -1]].max() <= 2
 
 
@@ -160,5 +159,3 @@ def test_bad_parameters_are_refused(parameters, message):
 def test_bad_measurements_are_refused():
     with pytest.raises(ValueError, match=r"but expected \(120, n_bins\)"):
         FanBeamCT(120, source_distance=80).resolve(measurement_shape=(5, 9))
-    with pytest.raises(ValueError, match="too few"):
-        FanBeamCT(5, source_distance=80).resolve(measurement_shape=(5, 2))

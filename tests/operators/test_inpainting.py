@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ei.operators import Inpainting
+from sklearn_ei.operators import Inpainting, Layout
+from tests.cases import bayer
 
 
 @pytest.mark.parametrize("shape", [(30,), (6, 7), (6, 7, 3), (30, 3)])
@@ -32,6 +33,47 @@ def test_a_fixed_mask_needs_no_image_shape_for_tensors():
     assert operator.forward(x)[0, 0].tolist() == [[0.0, 1.0, 0.0]]
 
 
+@pytest.mark.parametrize(
+    ("shape", "n_channels"), [((6, 8), 3), ((12,), 2), ((4, 5, 3), 2), ((5, 6), 1)]
+)
+def test_each_channel_can_have_its_own_mask(shape, n_channels):
+    rng = np.random.default_rng(0)
+    mask = rng.random((*shape, n_channels)) > 0.4
+    images = rng.random((3, *shape, n_channels), dtype=np.float32)
+    operator = Inpainting(mask=mask, image_shape=shape)
+    measured = operator.measure(images)
+    np.testing.assert_array_equal(measured, images * mask)
+    np.testing.assert_array_equal(operator.reconstruct(measured), images * mask)
+    assert operator.image_layout == Layout(shape, n_channels)
+    assert operator.measurement_layout == operator.image_layout
+    each = operator.measured_entries(each_channel=True)
+    np.testing.assert_array_equal(np.moveaxis(each, 0, -1), mask)
+    assert operator.n_measurements == mask.sum()
+    assert operator.mean_squared_row_norm() == pytest.approx(mask.mean())
+    with pytest.raises(ValueError, match="got images with no channel axis"):
+        operator.measure(images[..., 0])
+
+
+def test_colours_of_a_bayer_pattern_stay_apart():
+    colours = np.broadcast_to([1.0, 2.0, 3.0], (1, 4, 4, 3))
+    measured = Inpainting(mask=bayer(4, 4), image_shape=(4, 4)).measure(colours)
+    assert measured[0].sum(axis=-1).tolist() == [[1, 2, 1, 2], [2, 3, 2, 3]] * 2
+
+
+def test_a_mask_with_three_axes_is_a_volume_or_channels_as_image_shape_says():
+    mask = np.random.default_rng(0).random((4, 5, 3)) > 0.5
+    volume = Inpainting(mask=mask, image_shape=(4, 5, 3))
+    assert volume.image_layout == Layout((4, 5, 3), "any")
+    open_shape = Inpainting(mask=mask)
+    assert open_shape.resolve(image_shape=(4, 5)).image_channels == 3
+    assert open_shape.resolve(measurement_shape=(4, 5, 3)).image_channels == "any"
+    for call in (open_shape.resolve, lambda: open_shape.measure(np.ones((2, 4, 5, 3)))):
+        with pytest.raises(
+            ValueError, match=r"pass image_shape=\(4, 5, 3\), or image_shape=\(4, 5\)"
+        ):
+            call()
+
+
 @pytest.mark.parametrize("shape", [(50,), (12, 11)])
 def test_drawn_masks_follow_rate_and_seed(shape):
     ones = np.ones((1, *shape))
@@ -46,8 +88,13 @@ def test_drawn_masks_follow_rate_and_seed(shape):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"mask": np.zeros((3, 3), bool)}, "keeps no pixel"),
+        (
+            {"mask": np.zeros((3, 3), bool)},
+            "False everywhere, but expected",
+        ),
         ({"mask": np.ones((3, 3)), "image_shape": (4, 4)}, "expected equal shapes"),
+        ({"mask": np.ones((3, 4, 2)), "image_shape": (3, 3)}, "expected equal shapes"),
+        ({"mask": np.ones((3, 3, 2, 2)), "image_shape": (3, 3)}, "equal shapes"),
         ({"rate": 1.0, "image_shape": (4, 4)}, "rate == 1.0"),
         ({"random_state": -1, "image_shape": (4, 4)}, "random_state"),
     ],

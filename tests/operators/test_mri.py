@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_ei.operators import MRI
+from sklearn_ei.operators import MRI, Layout
 from tests.cases import coils
 
 RNG = np.random.default_rng(0)
@@ -66,6 +66,25 @@ def test_the_seed_determines_the_lines():
     assert (first != other).any()
 
 
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ([1, 0, 1, 1, 1, 1, 0, 1], [2, 3, 4, 5]),
+        ([1, 1, 1, 1, 0, 1, 1, 1], []),
+        ([1, 0, 0, 0, 1, 0, 0, 0], [4]),
+        ([1] * 7, list(range(7))),
+        (np.ones((5, 8)), []),
+    ],
+)
+def test_calibration_lines_surround_the_centre(mask, expected):
+    for sensitivities in (None, coils(2, 5, np.shape(mask)[-1])):
+        operator = MRI(
+            mask=mask, image_shape=(5, np.shape(mask)[-1]), sensitivities=sensitivities
+        )
+        assert operator.calibration_lines().tolist() == expected
+        assert operator.natural_axis == (1 if np.ndim(mask) == 1 else None)
+
+
 def test_coils_are_pairs_of_channels():
     sensitivities = coils(3, 8, 7)
     mask = RNG.random(7) > 0.4
@@ -111,10 +130,11 @@ def test_refining_solves_what_several_coils_determine():
     assert errors[0] > 1.2 * errors[1] > 1.2 * errors[2]
 
 
-def test_channels_are_translated():
+def test_channels_are_declared():
     operator = MRI(sensitivities=coils(3, 8, 8))
-    assert operator.channels_of_images(6) == 2
-    assert operator.channels_of_measurements(2) == 6
+    image, measurement = operator.layouts(measurement=(8, 8, 6))
+    assert image == operator.image_layout == Layout((8, 8), 2)
+    assert measurement == operator.measurement_layout == Layout((8, 8), 6)
     with pytest.raises(ValueError, match="got images with no channel axis"):
         operator.measure(np.ones((2, 8, 8)))
     with pytest.raises(ValueError, match=r"measurements with 2 channels.*expected 6"):
@@ -126,7 +146,7 @@ def test_channels_are_translated():
     [
         ({"acceleration": 0.5}, "acceleration == 0.5"),
         ({"center_fraction": 1.5}, "center_fraction == 1.5"),
-        ({"mask": np.zeros(8)}, "with 0 measured points"),
+        ({"mask": np.zeros(8)}, "False everywhere, but expected True where k-space"),
         ({"mask": np.ones((8, 8, 8))}, r"shape \(8, 8, 8\)"),
         ({"mask": np.ones(7), "image_shape": (8, 8)}, "mask of 7 lines"),
         ({"mask": np.ones((8, 7)), "image_shape": (8, 8)}, "expected equal shapes"),

@@ -1,5 +1,6 @@
 """Damaged and hostile files: one error class, one sentence, nothing is run."""
 
+import copy
 import os
 import pickle
 import socket
@@ -66,17 +67,15 @@ def test_each_kind_of_damage_has_its_sentence(folder):
     flipped = bytearray(data)
     flipped[-1] ^= 1
     forge = _model_files.forge
-    wide = {**document["estimator"]["params"], "width": 10**9}
+    wide = copy.deepcopy(document["estimator"])
+    wide["params"]["network"]["params"]["network"]["params"]["width"] = 10**9
     for content, message in (
         (data[:100], "is truncated"),
         (bytes(flipped), "does not have the SHA-256 checksum"),
         (forge(document | {"format": 2}, tensors), "reads format 1: expected a newer"),
         (forge(document | {"code": "1"}, tensors), "unknown entries"),
         (
-            forge(
-                document | {"estimator": document["estimator"] | {"params": wide}},
-                tensors,
-            ),
+            forge(document | {"estimator": wide}, tensors),
             "would be larger than its weights",
         ),
     ):

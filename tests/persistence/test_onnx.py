@@ -12,9 +12,10 @@ from sklearn_ei import (
     export_onnx,
 )
 from sklearn_ei.groups import Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
-TINY = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 1, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 TINY |= {"device": "cpu", "precision": "float32"}
 
 
@@ -40,14 +41,14 @@ def test_the_network_agrees_with_torch_for_any_batch(tmp_path, shape):
             export_onnx(ei, tmp_path / f"{stage}.onnx", stage=stage),
             providers=["CPUExecutionProvider"],
         )
-        for stage in range(ei.n_stages)
+        for stage in range(ei.network.n_stages)
     ]
     metadata = [s.get_modelmeta().custom_metadata_map for s in sessions]
     scale = float(metadata[0]["scale"])
     assert scale == ei.scale_
     operator = ei.operator_
     with pytest.raises(ValueError, match="stage == "):
-        export_onnx(ei, tmp_path / "no.onnx", stage=ei.n_stages)
+        export_onnx(ei, tmp_path / "no.onnx", stage=ei.network.n_stages)
     for n in (1, 2, 5):
         y = torch.from_numpy(Y[:n]) / scale
         y = y.movedim(-1, 1) if len(shape) == 3 else y[:, None]

@@ -8,10 +8,23 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ei import PseudoInverseReconstructor
 from sklearn_ei.preprocessing import (
+    DetectorBinner,
     MeasurementScaler,
     TransmissionToAttenuation,
     transmission_to_attenuation,
 )
+
+
+class Chunked:
+    """An array in a file, as h5py and zarr have it, that notes what was read."""
+
+    def __init__(self, array):
+        self._array, self.read = array, []
+        self.shape, self.dtype, self.chunks = array.shape, array.dtype, None
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self._array[index]
 
 
 @pytest.fixture
@@ -28,7 +41,14 @@ def scan(ct_problem):
 
 # Every value of the checks below the floor would warn; the warning has its own test.
 @pytest.mark.filterwarnings("ignore:Got .* with a transmission below:RuntimeWarning")
-@parametrize_with_checks([TransmissionToAttenuation(), MeasurementScaler()])
+# With flat=1, the counts that the checks take would be refused.
+@parametrize_with_checks(
+    [
+        TransmissionToAttenuation(flat=1000.0),
+        MeasurementScaler(),
+        DetectorBinner(),
+    ]
+)
 def test_scikit_learn_s_manners(estimator, check):
     check(estimator)
 
@@ -96,10 +116,12 @@ def test_it_works_as_a_step_before_a_reconstructor(ct_problem, scan):
         ({"flat": [1, 0, 1, 1]}, "flat not above dark in 1 of 4"),
         ({"flat": np.ones(3)}, r"flat of shape \(3,\), .*broadcasts to \(5, 4\)"),
         ({"flat": np.ones((3, 4))}, r"Frames are .* flat\[:, np\.newaxis\]"),
-        ({"flat": np.ones((2, 1, 3))}, "broadcasts"),
+        ({"flat": np.ones((4, 1, 3))}, "broadcasts"),
+        ({"flat": np.ones((2, 1, 4))}, r"\(2, 1, 4\) for 2 samples.*flat\.mean"),
+        ({"flat": 0.0}, "in 1 of 1 value.*the beam was off"),
         ({"dark": np.nan}, "Got dark=nan"),
         ({"dark": "none"}, "Got dark='none'"),
-        ({"dark": None}, "Got dark=None"),
+        ({"dark": None}, "Got dark=None.*without dark fields leave it out"),
         ({"dark": [[1, 2], [3]]}, "Got dark="),
         ({"min_transmission": 0}, "min_transmission"),
         ({"min_transmission": 1.0}, "min_transmission"),
@@ -117,8 +139,46 @@ def test_bad_measurements_are_refused():
     with pytest.raises(ValueError, match=r"measurements of shape \(4, 5\)"):
         step.transform(np.full((2, 4, 5), 0.5))
     with pytest.raises(ValueError, match="sample 1"):
-        step.transform(np.array([np.ones((5, 4)), np.full((5, 4), np.nan)]))
+        step.transform(np.array([np.ones((5, 4)), np.full((5, 4), np.inf)]))
     with pytest.raises(ValueError, match="intensities has shape"):
         transmission_to_attenuation([1.0])
     with pytest.raises(ValueError, match="broadcasts"):
         transmission_to_attenuation(np.ones((2, 3)), flat=np.ones((2, 2, 3)))
+
+
+def test_counts_without_fields_are_refused():
+    counts = np.full((2, 5, 4), 3000, np.uint16)
+    with pytest.raises(ValueError, match="up to 3000 with flat=1 and dark=0, but exp"):
+        TransmissionToAttenuation().fit(counts)
+    with pytest.raises(ValueError, match="as flat, and without the beam as dark"):
+        transmission_to_attenuation(counts)
+    step = TransmissionToAttenuation().fit(np.full((2, 5, 4), 0.5))
+    with pytest.raises(ValueError, match="expected transmissions, or the readings"):
+        step.transform(counts)
+    # Noise may bring some above 1.
+    noisy = np.random.default_rng(0).normal(1, 0.4, (2, 5, 4)).clip(0.1)
+    np.testing.assert_allclose(step.transform(noisy), -np.log(noisy), atol=1e-5)
+
+
+def test_what_was_not_measured_stays_so():
+    readings = np.full((2, 3, 4), 0.5)
+    readings[0, 1] = np.nan
+    for found in (
+        TransmissionToAttenuation().fit_transform(readings),
+        transmission_to_attenuation(readings),
+        TransmissionToAttenuation().fit_transform(readings.tolist()),
+    ):
+        np.testing.assert_allclose(found, -np.log(readings))
+
+
+def test_fields_of_every_sample_of_what_is_in_a_file(tmp_path):
+    rng = np.random.default_rng(0)
+    attenuation = rng.random((6, 4, 5))
+    flat, dark = 1000 + 100 * rng.random((6, 1, 5)), rng.random((1, 5))
+    counts = dark + (flat - dark) * np.exp(-attenuation)
+    stack = Chunked(counts)
+    found = transmission_to_attenuation(stack, dark, flat)
+    assert found.shape == counts.shape
+    assert not stack.read
+    for index in (slice(None), [4, 1], 3, slice(2, 4)):
+        np.testing.assert_allclose(found[index], attenuation[index], atol=1e-5)

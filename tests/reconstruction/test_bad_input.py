@@ -6,9 +6,11 @@ import torch
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.losses import EquivarianceTerm
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
-TINY = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 1, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 Y_GOOD = ParallelBeamCT(8, image_shape=(12, 12)).measure(np.ones((3, 12, 12)))
 
 
@@ -58,26 +60,44 @@ def test_a_refused_stack_leaves_the_fitted_estimator_as_it_was(name):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"alpha": -1}, ValueError, "alpha == -1, must be >= 0"),
-        ({"alpha": "strong"}, ValueError, "alpha='strong', but expected one of 'auto'"),
-        ({"alpha": np.nan}, ValueError, "alpha=nan, but expected a finite number"),
-        ({"alpha": None}, TypeError, "alpha must be an instance of"),
+        ({"alpha": -1}, ValueError, r"'alpha' parameter .* Got -1 instead"),
+        ({"alpha": "strong"}, ValueError, r"'alpha' .* a str .*'auto'.* Got 'strong'"),
+        ({"alpha": np.nan}, ValueError, r"'alpha' parameter .* Got nan instead"),
+        ({"alpha": np.inf}, ValueError, r"'alpha' parameter .* Got inf instead"),
+        ({"alpha": None}, TypeError, r"'alpha' parameter .* Got None instead"),
         ({"device": "tpu"}, ValueError, "device='tpu', which is not usable"),
-        ({"precision": "half"}, ValueError, "precision='half', but expected"),
-        ({"max_epochs": 0}, ValueError, "max_epochs == 0, must be >= 1"),
-        ({"batch_size": 1.5}, TypeError, "batch_size must be an instance of"),
-        ({"lr": 0}, ValueError, "lr == 0, must be > 0"),
-        ({"lr_schedule": "step"}, ValueError, "lr_schedule='step', but expected one"),
-        ({"width": 0}, ValueError, "width == 0"),
-        ({"n_consistency": -1}, ValueError, "n_consistency == -1"),
-        ({"n_transforms": 360}, ValueError, "has 360 element.* n_transforms=360"),
-        ({"group": "rotations"}, TypeError, "group='rotations', but expected a Group"),
+        ({"precision": "half"}, ValueError, r"'precision' parameter .* Got 'half'"),
+        ({"max_epochs": 0}, ValueError, r"'max_epochs' .* \[1, inf\).* Got 0 instead"),
+        ({"batch_size": 1.5}, TypeError, r"'batch_size' .* an int .* Got 1.5 instead"),
+        ({"lr": 0}, ValueError, r"'lr' parameter .* \(0.*\). Got 0 instead"),
+        ({"lr_schedule": "step"}, ValueError, r"'lr_schedule' .* Got 'step' instead"),
+        ({"network": UNet(width=0)}, ValueError, "width == 0"),
+        ({"network": Unrolled(n_consistency=-1)}, ValueError, "n_consistency == -1"),
+        ({"network": Unrolled(n_stages=0)}, ValueError, "n_stages == 0"),
+        ({"network": Unrolled(UNet(depth=0))}, ValueError, "depth == 0"),
+        ({"network": "u-net"}, ValueError, r"'network' parameter .* Got 'u-net'"),
+        (
+            {"equivariance_term": EquivarianceTerm(n_transforms=360)},
+            ValueError,
+            "has 360 element.* n_transforms=360",
+        ),
+        (
+            {"equivariance_term": EquivarianceTerm(n_transforms=0)},
+            ValueError,
+            "n_transforms == 0",
+        ),
+        ({"equivariance_term": 5}, TypeError, r"'equivariance_term' .* Got 5 instead"),
+        ({"group": "rotations"}, TypeError, r"'group' parameter .* Got 'rotations'"),
         ({"group": None, "alpha": 1}, ValueError, "without a group"),
         ({"group": None}, ValueError, "Got no group, but expected one"),
         ({"callbacks": ["stop"]}, TypeError, "'stop' in callbacks, but expected"),
-        ({"operator": Inpainting(mask=[0, np.nan])}, ValueError, "Got a mask that"),
+        (
+            {"operator": Inpainting(mask=[0, np.nan])},
+            ValueError,
+            "a mask of .* with NaN",
+        ),
         ({"group": Rotations(1)}, ValueError, "has 1 element"),
-        ({"operator": np.eye(3)}, TypeError, "expected a ForwardOperator"),
+        ({"operator": np.eye(3)}, TypeError, r"'operator' .*\bForwardOperator"),
         ({"operator": Inpainting(1.5)}, ValueError, "rate == 1.5"),
         ({"operator": ParallelBeamCT(0)}, ValueError, "n_views == 0"),
     ],
@@ -112,7 +132,7 @@ def test_the_same_operator_is_needed_in_prediction():
 
 def test_one_sample_is_enough():
     ei = EquivariantReconstructor(ParallelBeamCT(8), Rotations(360), **TINY)
-    assert ei.fit(Y_GOOD[:1]).predict(Y_GOOD[:1]).shape == (1, 12, 12)
+    assert ei.fit(Y_GOOD[:1]).predict(Y_GOOD[:1]).shape == (1, 19, 19)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 from sklearn_ei.utils import stack as stacks
@@ -21,8 +22,8 @@ Y = OPERATOR.measure(IMAGES)
 
 
 def make(**parameters):
-    settings = {"group": Rotations(360), "max_epochs": 2, "width": 4, "depth": 2}
-    settings |= {"n_stages": 2, "random_state": 0, "batch_size": 3}
+    settings = {"group": Rotations(360), "max_epochs": 2, "batch_size": 3}
+    settings |= {"network": Unrolled(UNet(4, 2), n_stages=2), "random_state": 0}
     return EquivariantReconstructor(OPERATOR, **{**settings, **parameters})
 
 
@@ -126,7 +127,7 @@ def test_same_bits_as_in_memory(kind, in_memory, tmp_path, monkeypatch):
     [
         {"early_stopping": True, "validation_fraction": 0.3},
         {"noise": GaussianNoise(0.02)},
-        {"supervised": True},
+        {"data_term": "supervised"},
     ],
 )
 def test_same_bits_with_other_parameters(parameters):
@@ -147,7 +148,7 @@ def test_noise_is_estimated_from_the_same_samples():
 
 def test_channels_and_other_dtypes():
     colour = np.random.default_rng(0).integers(0, 255, (5, 8, 8, 3), dtype=np.uint8)
-    settings = {"max_epochs": 1, "width": 2, "depth": 2, "random_state": 0}
+    settings = {"max_epochs": 1, "network": Unrolled(UNet(2, 2)), "random_state": 0}
     whole, lazy = (
         EquivariantReconstructor(Inpainting(0.3), Shifts(), **settings).fit(stack)
         for stack in (colour, Chunked(colour))
@@ -161,8 +162,8 @@ def test_pairs_of_a_data_set_are_ground_truth():
     known = IMAGES.copy()
     known[2:4] = np.nan
     for truth in (IMAGES, known):
-        whole = make(supervised=True).fit(Y, truth)
-        pairs = make(supervised=True).fit(Samples(Y, truth))
+        whole = make(data_term="supervised").fit(Y, truth)
+        pairs = make(data_term="supervised").fit(Samples(Y, truth))
         assert torch.equal(weights(pairs), weights(whole))
     np.testing.assert_array_equal(pairs.predict(Samples(Y, known)), whole.predict(Y))
 
@@ -251,9 +252,9 @@ def test_another_shape_than_in_fit_and_truth_of_another(in_memory):
     with pytest.raises(ValueError, match="was fitted on measurements of shape"):
         in_memory.predict(Chunked(Y[:, :, :-1]))
     with pytest.raises(ValueError, match="y has images of shape"):
-        make(supervised=True).fit(Y, Chunked(IMAGES[:, :-1]))
+        make(data_term="supervised").fit(Y, Chunked(IMAGES[:, :-1]))
     with pytest.raises(ValueError, match="one entry for each measurement"):
-        make(supervised=True).fit(Y, Chunked(IMAGES[:-1]))
+        make(data_term="supervised").fit(Y, Chunked(IMAGES[:-1]))
 
 
 def test_out_that_is_what_is_read(tmp_path, monkeypatch):

@@ -7,12 +7,14 @@ import torch
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.losses import EquivarianceTerm
 from sklearn_ei.metrics import psnr
 from sklearn_ei.model_selection import neg_measurement_error_score
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, MatrixOperator, ParallelBeamCT
 
-TINY = {"max_epochs": 2, "width": 4, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=4, depth=2)), "random_state": 0}
 
 
 def make_ei(operator, **parameters):
@@ -23,13 +25,13 @@ def make_ei(operator, **parameters):
 def learned(learning_problem):
     """Measurement consistency, EI and supervised training of one network."""
     operator, Y, images, _, _ = learning_problem
-    parameters = {"max_epochs": 30, "width": 8, "depth": 3}
+    parameters = {"max_epochs": 30, "network": Unrolled(UNet(width=8, depth=3))}
     return {
         "mc": make_ei(operator, alpha=0, **parameters).fit(Y),
         "ei": make_ei(operator, **parameters).fit(Y),
-        "supervised": make_ei(operator, alpha=0, supervised=True, **parameters).fit(
-            Y, images
-        ),
+        "supervised": make_ei(
+            operator, alpha=0, data_term="supervised", **parameters
+        ).fit(Y, images),
     }
 
 
@@ -96,11 +98,17 @@ def test_score_without_truth_and_group_is_the_measurement_error(ct_problem):
 
 def test_supervised_training(ct_problem):
     operator, images, Y = ct_problem
-    ei = make_ei(operator, supervised=True, alpha=0, max_epochs=20, width=8)
+    ei = make_ei(
+        operator,
+        data_term="supervised",
+        alpha=0,
+        max_epochs=20,
+        network=Unrolled(UNet(width=8, depth=2)),
+    )
     before = PseudoInverseReconstructor(operator).fit(Y).score(Y, images)
     assert ei.fit(Y, images).score(Y, images) > before + 1
     assert "supervised_error" in ei.history_[-1]
-    assert make_ei(operator, supervised=True).fit(Y, images).alpha_ == 1
+    assert make_ei(operator, data_term="supervised").fit(Y, images).alpha_ == 1
     with pytest.raises(ValueError, match="needs ground truth"):
         ei.fit(Y)
     with pytest.raises(ValueError, match=r"y has shape \(5, 24, 24\), but Y has 6"):
@@ -114,8 +122,8 @@ def test_ground_truth_settles_the_image_shape():
     images = np.ones((3, 23, 25))
     Y = operator.measure(images)
     assert make_ei(operator).fit(Y).operator_.image_shape != (23, 25)
-    for supervised in (False, True):
-        ei = make_ei(operator, supervised=supervised).fit(Y, images)
+    for data_term in ("auto", "supervised"):
+        ei = make_ei(operator, data_term=data_term).fit(Y, images)
         assert ei.predict(Y).shape == images.shape
         assert np.isfinite(ei.score(Y, images))
 
@@ -130,7 +138,7 @@ def test_a_known_image_shape_leaves_the_detector_to_the_data():
 
 def test_fitted_attributes(ct_problem):
     operator, _, Y = ct_problem
-    ei = make_ei(operator, n_transforms=2).fit(Y)
+    ei = make_ei(operator, equivariance_term=EquivarianceTerm(n_transforms=2)).fit(Y)
     assert ei.operator_.image_shape == (24, 24)
     assert ei.measurement_shape_ == Y.shape[1:]
     assert ei.n_features_in_ == 12
@@ -203,9 +211,11 @@ def test_partial_fit_and_warm_start_go_on(ct_problem):
     assert ei.n_iter_ == 4
     for name, value in ei.net_.module_.named_parameters():
         torch.testing.assert_close(value, weights[name])
-    with pytest.raises(ValueError, match="Got width=3 with warm_start=True"):
-        ei.set_params(width=3).fit(Y)
-    ei.set_params(width=4, operator__filter="hann", n_consistency=0).fit(Y)
+    other = Unrolled(UNet(width=3, depth=2))
+    with pytest.raises(ValueError, match=r"Got network=.*width=3.* warm_start=True"):
+        ei.set_params(network=other).fit(Y)
+    same = Unrolled(UNet(width=4, depth=2), n_consistency=0)
+    ei.set_params(network=same, operator__filter="hann").fit(Y)
     assert ei.operator_.filter == "hann"
     assert ei.net_.module_.n_consistency == 0
     ei.set_params(lr=1e-3).partial_fit(Y)

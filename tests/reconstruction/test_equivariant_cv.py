@@ -1,7 +1,8 @@
 """EquivariantReconstructorCV."""
 
-import inspect
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from sklearn.model_selection import GroupKFold
 from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
 from sklearn_ei.groups import Rotations
 from sklearn_ei.model_selection import held_out_score, psnr_score
+from sklearn_ei.networks import UNet, Unrolled
 
-TINY = {"max_epochs": 4, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 4, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
+AT_THE_EDGE = ".* is at the edge of the values tried"
 
 
 @pytest.fixture
@@ -25,17 +28,7 @@ def make(ct_problem):
     return make_cv
 
 
-def test_has_the_parameters_of_the_estimator_that_it_tunes():
-    """A new parameter of the one belongs into the other."""
-    single = inspect.signature(EquivariantReconstructor).parameters
-    several = inspect.signature(EquivariantReconstructorCV).parameters
-    without = {"alpha", "supervised", "warm_start", "checkpoint"}
-    without |= {"early_stopping", "validation_fraction", "n_iter_no_change"}
-    assert set(single) - without == set(several) - {"alphas", "cv", "scoring"}
-    for name in set(single) & set(several):
-        assert single[name].default == several[name].default
-
-
+@pytest.mark.filterwarnings(f"ignore:{AT_THE_EDGE}:UserWarning")
 def test_the_result_is_the_network_with_the_best_score(make, ct_problem):
     _, images, Y = ct_problem
     cv = make([20.0, 1.0, 5.0]).fit(Y)
@@ -90,6 +83,33 @@ def test_a_scorer_decides(make, ct_problem):
     )
 
 
+@pytest.mark.parametrize(
+    ("alphas", "best", "message"),
+    [
+        ([1.0, 5.0, 20.0], 5.0, None),
+        ([1.0, 5.0, 20.0], 20.0, "alpha_=20 is at the edge .* that go beyond it"),
+        ([1.0, 5.0, 20.0], 1.0, "alpha_=1 is at the edge .* that go below it"),
+        ([0.0, 5.0, 20.0], 0.0, None),  # nothing is below
+        ([1.0, 20.0], 20.0, None),  # two have no inside
+        ([1.0, 5.0, 20.0], None, r"alpha_=1 scores as others .* tell them apart"),
+    ],
+)
+def test_a_doubtful_choice_is_said(make, ct_problem, alphas, best, message):
+    def favourite(estimator, Y, y=None):
+        return -1.0 if best is None else -abs(estimator.alpha_ - best)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cv = make(alphas, max_epochs=1, scoring=favourite).fit(ct_problem[2])
+    assert cv.alpha_ == (1.0 if best is None else best)
+    if message is None:
+        assert not caught
+        return
+    (warning,) = caught
+    assert re.search(message, str(warning.message))
+    assert warning.filename == __file__
+
+
 def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
     """Counted in samples · epochs: at most 2.5 fits for five α."""
     _, _, Y = ct_problem
@@ -107,6 +127,7 @@ def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
     assert sum(work) <= 2.2 * 10 * len(Y)
 
 
+@pytest.mark.filterwarnings(f"ignore:{AT_THE_EDGE}:UserWarning")
 def test_auto_groups_and_reproducibility(make, ct_problem):
     _, _, Y = ct_problem
     auto = make("auto", max_epochs=1).fit(Y)
@@ -135,9 +156,9 @@ def test_bad_input_is_refused_before_training(make, ct_problem):
     _, _, Y = ct_problem
     with pytest.raises(ValueError, match="expected at least two"):
         make().fit(Y[:1])
-    with pytest.raises(ValueError, match="alphas='none'"):
+    with pytest.raises(ValueError, match=r"'alphas' parameter .* Got 'none'"):
         make("none").fit(Y)
     with pytest.raises(ValueError, match="without a group"):
         make().set_params(group=None).fit(Y)
     with pytest.raises(ValueError, match="width == 0"):
-        make(width=0).fit(Y)
+        make(network=UNet(width=0)).fit(Y)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import (
     MRI,
     BlockOperator,
@@ -128,8 +129,7 @@ def test_learns_from_measurements_alone(instrument):
         instrument.operator,
         instrument.group,
         max_epochs=2,
-        width=2,
-        depth=2,
+        network=Unrolled(UNet(width=2, depth=2)),
         random_state=0,
         device="cpu",
     ).fit(Y)
@@ -138,7 +138,7 @@ def test_learns_from_measurements_alone(instrument):
     assert X.dtype == np.float32
     assert np.isfinite(X).all()
     assert np.isfinite(ei.history_[:, "train_loss"]).all()
-    assert ei.operator_.image_shape == images.shape[1 : 1 + len(ei.group_._image_shape)]
+    assert ei.operator_.image_shape == images.shape[1 : 1 + len(ei.group_.image_shape)]
     assert np.isfinite(ei.score(Y))
     assert np.isfinite(ei.score(Y, images))
 

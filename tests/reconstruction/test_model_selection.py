@@ -14,9 +14,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Rotations
 from sklearn_ei.metrics import psnr
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
-TINY = {"max_epochs": 2, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pytest
 
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Shifts
+from sklearn_ei.networks import UNet
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 Y = np.random.default_rng(0).random((40, 9, 8)).astype(np.float32)
@@ -37,7 +38,7 @@ def test_other_layouts(linear):
 def test_channels():
     colour = np.random.default_rng(0).random((3, 8, 8, 3)).astype(np.float32)
     ei = EquivariantReconstructor(
-        Inpainting(0.3), Shifts(), max_epochs=1, width=2, depth=2, random_state=0
+        Inpainting(0.3), Shifts(), max_epochs=1, network=UNet(2, 2), random_state=0
     ).fit(colour)
     out = np.zeros_like(colour)
     np.testing.assert_array_equal(ei.predict(colour, out=out), ei.predict(colour))

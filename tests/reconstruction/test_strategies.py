@@ -4,12 +4,22 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback
 
 from sklearn_ei import DivergenceError, EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.losses import (
+    R2R,
+    SURE,
+    UNSURE,
+    EquivarianceTerm,
+    MeasurementConsistency,
+    SupervisedError,
+)
 from sklearn_ei.metrics import psnr
-from sklearn_ei.networks import ResidualUNet
+from sklearn_ei.networks import ResidualUNet, UNet, Unrolled
+from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 OPERATOR = ParallelBeamCT(8, (16, 16))
@@ -26,7 +36,7 @@ def sinograms(images):
 
 
 def make(**parameters):
-    settings = {"max_epochs": 2, "width": 4, "depth": 2, "random_state": 0}
+    settings = {"max_epochs": 2, "network": Unrolled(UNet(4, 2)), "random_state": 0}
     settings |= {"group": Rotations(360)}
     return EquivariantReconstructor(OPERATOR, **{**settings, **parameters})
 
@@ -50,10 +60,10 @@ def weights(estimator):
             {"alpha": 0, "beta": 0.1},
             ["measurement_consistency", "adversarial_error"],
         ),
-        ({"supervised": True, "alpha": 0}, ["supervised_error"]),
-        ({"supervised": True}, ["supervised_error", "equivariance_error"]),
+        ({"data_term": "supervised", "alpha": 0}, ["supervised_error"]),
+        ({"data_term": "supervised"}, ["supervised_error", "equivariance_error"]),
         (
-            {"supervised": True, "beta": 0.1},
+            {"data_term": "supervised", "beta": 0.1},
             ["supervised_error", "equivariance_error", "adversarial_error"],
         ),
     ],
@@ -87,15 +97,15 @@ def test_ground_truth_of_some_samples_is_used(images, sinograms):
     """With all of it the semi-supervised fit is the supervised one."""
     partial = images.copy()
     partial[3:] = np.nan
-    mixed = make(supervised=True, alpha=0).fit(sinograms, partial)
+    mixed = make(data_term="supervised", alpha=0).fit(sinograms, partial)
     assert "semi_supervised_error" in mixed.history_[-1]
     assert np.isfinite(mixed.history_[:, "train_loss"]).all()
-    whole = make(supervised=True, alpha=0).fit(sinograms, images)
+    whole = make(data_term="supervised", alpha=0).fit(sinograms, images)
     assert not torch.equal(weights(mixed), weights(whole))
     # What ground truth says about its three samples changes what is learned ...
     other = partial.copy()
     other[:3] *= 1.1
-    changed = make(supervised=True, alpha=0).fit(sinograms, other)
+    changed = make(data_term="supervised", alpha=0).fit(sinograms, other)
     assert not torch.equal(weights(mixed), weights(changed))
 
 
@@ -103,13 +113,13 @@ def test_partly_missing_images_are_refused(images, sinograms):
     holes = images.copy()
     holes[2, 4, 4] = np.nan
     with pytest.raises(ValueError, match="y contains NaN in sample 2"):
-        make(supervised=True).fit(sinograms, holes)
-    begun = make(supervised=True).partial_fit(sinograms, images)
+        make(data_term="supervised").fit(sinograms, holes)
+    begun = make(data_term="supervised").partial_fit(sinograms, images)
     holes[2] = np.nan
     with pytest.raises(ValueError, match="as in the first call of partial_fit"):
         begun.partial_fit(sinograms, holes)
     with pytest.raises(ValueError, match="no image for any of its 6 samples"):
-        make(supervised=True).fit(sinograms, np.full_like(images, np.nan))
+        make(data_term="supervised").fit(sinograms, np.full_like(images, np.nan))
 
 
 def small_network(n_channels, n_spatial_dims):
@@ -121,16 +131,18 @@ def test_any_network_may_take_the_u_net_s_place(sinograms):
     torch.manual_seed(0)
     module = ResidualUNet(width=3, depth=2)
     before = torch.cat([p.flatten().clone() for p in module.parameters()])
-    for network in (module, small_network):
-        estimator = make(network=network, n_consistency=0)
+    for network in (module, small_network, Unrolled(small_network)):
+        estimator = make(network=network)
         first, second = estimator.fit(sinograms), clone(estimator).fit(sinograms)
         assert torch.equal(weights(first), weights(second))
         assert np.isfinite(first.predict(sinograms)).all()
+        n_stages = getattr(network, "n_stages", 1)
+        assert len(first.function_.stages) == n_stages
     # The user's own module is copied, not trained.
     after = torch.cat([p.flatten() for p in module.parameters()])
     assert torch.equal(before, after)
-    stages = first.net_.module_.stages
-    assert [type(stage) for stage in stages] == 3 * [torch.nn.Conv2d]
+    assert [type(s) for s in first.function_.stages] == 3 * [torch.nn.Conv2d]
+    assert first.function_.n_consistency == 3
 
 
 def test_a_factory_s_weights_come_from_random_state(sinograms):
@@ -144,7 +156,8 @@ def test_a_factory_s_weights_come_from_random_state(sinograms):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (3, "Got network=3, but expected a torch.nn.Module, a factory"),
+        (3, r"'network' parameter .* Got 3 instead"),
+        (Unrolled(3), "Got network of Unrolled=3, but expected 'auto', a description"),
         (lambda c, d: "unet", "returned str, but expected a torch.nn.Module"),
         (torch.nn.Conv2d(1, 1, 3), r"returned shape \(1, 1, 14, 14\) for images"),
         (torch.nn.Conv2d(2, 1, 3), "network failed on a tensor of shape"),
@@ -160,16 +173,26 @@ def test_networks_that_do_not_fit_are_refused(network, message, sinograms):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"beta": -1}, "beta"),
-        ({"beta": np.inf}, "Got beta=inf"),
+        ({"beta": -1}, r"'beta' parameter .* Got -1 instead"),
+        ({"beta": np.inf}, r"'beta' parameter .* Got inf instead"),
         ({"beta": 1.0, "group": None, "alpha": 0}, "Got beta=1.0 without a group"),
-        ({"data_loss": "l3"}, "Got data_loss='l3'"),
-        ({"equivariance_loss": 2}, "Got equivariance_loss=2"),
-        ({"data_term": "mse"}, "Got data_term='mse'"),
+        ({"data_term": MeasurementConsistency("l3")}, r"Got distance of .*='l3'"),
+        ({"data_term": SupervisedError("l3")}, r"Got distance of .*='l3'"),
+        (
+            {"equivariance_term": EquivarianceTerm(distance=2)},
+            "Got distance of EquivarianceTerm=2, but expected 'l2'",
+        ),
+        ({"data_term": "mse"}, r"'data_term' parameter .* Got 'mse' instead"),
         ({"data_term": "sure"}, "data_term='sure' without noise"),
-        ({"data_term": "unsure", "data_loss": "l1"}, "but expected 'l2'"),
-        ({"data_term": "unsure", "supervised": True}, "with supervised=True"),
-        ({"noise": 0.02}, r"Got noise=0.02, but expected a noise model"),
+        ({"data_term": SURE()}, "data_term='sure' without noise"),
+        ({"data_term": "r2r"}, r"Got noise=None with data_term='r2r'"),
+        (
+            {"data_term": "unsure", "noise": GaussianNoise(0.1)},
+            r"Got noise=.* with data_term='unsure'",
+        ),
+        ({"data_term": UNSURE(step_size=-1)}, "step_size == -1"),
+        ({"data_term": R2R(strength=-1), "noise": GaussianNoise(0.1)}, "strength"),
+        ({"noise": 0.02}, r"'noise' parameter .* Got 0.02 instead"),
     ],
 )
 def test_what_does_not_fit_is_refused(parameters, message, images, sinograms):
@@ -185,20 +208,47 @@ def own_distance(a, b):
 
 def test_a_callable_distance_equals_the_built_in_one(sinograms):
     built_in = make().fit(sinograms)
-    own = make(data_loss=own_distance, equivariance_loss=own_distance).fit(sinograms)
+    own = make(
+        data_term=MeasurementConsistency(own_distance),
+        equivariance_term=EquivarianceTerm(distance=own_distance),
+    ).fit(sinograms)
     np.testing.assert_allclose(
         own.predict(sinograms), built_in.predict(sinograms), rtol=1e-3, atol=1e-4
     )
-    other = make(data_loss="l1", equivariance_loss="huber").fit(sinograms)
+    other = make(
+        data_term=MeasurementConsistency("l1"),
+        equivariance_term=EquivarianceTerm(distance="huber"),
+    ).fit(sinograms)
     assert not torch.equal(weights(built_in), weights(other))
 
 
+class Faster(Callback):
+    """Takes steps that are far too large from the third epoch on."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 3:
+            net.set_rate(1e5)
+
+
 def test_a_fit_that_diverges_says_so_and_stays_usable(sinograms):
-    estimator = make(lr=1e5, lr_schedule="constant", max_epochs=30, n_consistency=0)
-    with pytest.raises(DivergenceError, match=r"epoch \d+, step \d+: .*smaller lr"):
+    settings = {"network": Unrolled(UNet(4, 2), n_consistency=0)}
+    settings |= {"lr_schedule": "constant"}
+    estimator = make(max_epochs=30, callbacks=[Faster()], **settings)
+    with pytest.raises(DivergenceError, match=r"epoch 3, step \d+: .*smaller lr"):
         estimator.fit(sinograms)
-    assert len(estimator.history_) == estimator.n_iter_ < 30
-    assert np.isfinite(estimator.predict(sinograms)).all()
+    assert len(estimator.history_) == estimator.n_iter_ == 2
+    two = make(max_epochs=2, **settings).fit(sinograms)
+    np.testing.assert_array_equal(estimator.predict(sinograms), two.predict(sinograms))
+    # Of a fit that diverges at once nothing is kept, and nothing is lost.
+    fresh = make(lr=1e5, **settings)
+    with pytest.raises(DivergenceError, match=r"epoch 1, .* Nothing is kept of it"):
+        fresh.fit(sinograms)
+    assert not [name for name in vars(fresh) if name.endswith("_")]
+    two.set_params(lr=1e5, warm_start=True)
+    with pytest.raises(DivergenceError, match="epoch 1, "):
+        two.fit(sinograms)
+    assert two.n_iter_ == 2
+    np.testing.assert_array_equal(estimator.predict(sinograms), two.predict(sinograms))
 
 
 def test_a_single_measurement_is_enough_to_train_on():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import spearmanr
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -10,17 +11,23 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_ei import ConformalReconstructor, EquivariantReconstructor
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, MatrixOperator
+from sklearn_ei.utils.random import draw_seed, make_generator
 
-TINY = {"max_epochs": 2, "width": 2, "depth": 2, "random_state": 0}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 
 
 @pytest.fixture(scope="module")
 def trained(learning_problem):
     operator, Y, _, _, _ = learning_problem
     return EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=15, width=6, depth=3, random_state=0
+        operator,
+        Rotations(360),
+        max_epochs=15,
+        network=Unrolled(UNet(width=6, depth=3)),
+        random_state=0,
     ).fit(Y)
 
 
@@ -65,6 +72,33 @@ def test_known_pixels_are_certain_without_noise_and_noisy_with_it():
     # By default the noise of the estimator itself.
     ei.noise_ = model
     np.testing.assert_array_equal(ei.predict(Y, True, n_bootstrap=256)[1], std)
+
+
+@pytest.mark.parametrize("why", ["no steps", "noise"])
+def test_no_pixel_is_known_to_an_f_that_does_not_keep_to_it(why):
+    """A determines the kept pixels, but images may differ from them: so may the map."""
+    images = np.random.default_rng(0).random((3, 16, 16)).astype(np.float32)
+    operator = Inpainting(0.3)
+    Y = operator.measure(images)
+    settings = {**TINY, "max_epochs": 3, "lr": 0.01}
+    if why == "no steps":
+        settings["network"] = Unrolled(UNet(width=2, depth=2), n_consistency=0)
+    else:
+        settings["noise"] = GaussianNoise(0.05)
+    ei = EquivariantReconstructor(operator, Shifts(), **settings).fit(Y)
+    assert not ei.function_.keeps_measurements
+    known = Y != 0
+    error = np.abs(ei.predict(Y) - images)
+    assert error[known].mean() > 1e-3
+    image, std = ei.predict(Y, return_std=True, noise=None)
+    assert np.median(std[known]) > 0.2 * np.median(std[~known])
+    # As the formula has it, for one transform: no pixel is treated apart.
+    _, one = ei.predict(Y[:1], return_std=True, noise=None, n_bootstrap=1)
+    g = ei.group_.sample(make_generator(draw_seed(0)), 1)
+    x = torch.from_numpy(image[:1])[:, None]
+    y = ei.operator_.forward(ei.group_.transform(x, g))
+    again = ei.group_.inverse_transform(ei.reconstruct_tensors(y), g)
+    np.testing.assert_allclose(one, (again - x).abs()[:, 0].detach(), atol=1e-5)
 
 
 def test_intervals_without_calibration(trained, learning_problem):

@@ -7,15 +7,15 @@ from skorch.callbacks import Freezer, GradientNormClipping, LRScheduler
 
 from sklearn_ei.groups import Rotations
 from sklearn_ei.losses import SURE, EquivariantObjective, MeasurementConsistency
-from sklearn_ei.networks import PatchDiscriminator, ResidualUNet
+from sklearn_ei.networks import (
+    PatchDiscriminator,
+    ReconstructionFunction,
+    ResidualUNet,
+)
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.training import (
-    ReconstructionFunction,
-    ReconstructionNet,
-    WarmUpCosine,
-)
-from sklearn_ei.training._captured import CapturedStep, can_capture
+from sklearn_ei.training import ReconstructionNet, WarmUpCosine
+from sklearn_ei.training.machine import CapturedStep, can_capture
 from sklearn_ei.utils.dataset import BatchedDataset
 from sklearn_ei.utils.random import make_generator, seeded_initialisation
 
@@ -48,17 +48,14 @@ class Rehearsal:
         return replay, outputs
 
 
-def make_net(beta=0.0, term=None, **kwargs):
+def make_net(beta=0.0, term=None, noise=None, **kwargs):
     with seeded_initialisation(0):
         network = ResidualUNet(1, width=2, depth=2)
         critic = PatchDiscriminator(1, width=2, depth=2) if beta else None
-    function = ReconstructionFunction(OPERATOR, network)
-    objective = EquivariantObjective(
-        term or MeasurementConsistency(OPERATOR), OPERATOR, GROUP, 1.0, beta=beta
-    )
+    term = (term or MeasurementConsistency()).resolve(OPERATOR, noise, 0)
     return ReconstructionNet(
-        function,
-        objective,
+        ReconstructionFunction([network], n_consistency=1),
+        EquivariantObjective(term, GROUP, 1.0, beta=beta),
         critic=critic,
         optimizer=torch.optim.Adam,
         lr=1e-2,
@@ -169,7 +166,7 @@ def test_what_cannot_be_captured():
     assert can_capture(make_net())
     for callback in (GradientNormClipping(1.0), LRScheduler(), Freezer("*")):
         assert not can_capture(make_net(callbacks=[callback]))
-    assert not can_capture(make_net(term=SURE(OPERATOR, GaussianNoise(0.1))))
+    assert not can_capture(make_net(term=SURE(), noise=GaussianNoise(0.1)))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

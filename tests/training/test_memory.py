@@ -5,29 +5,30 @@ from torch import nn
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
-from sklearn_ei.losses import SURE, EquivariantObjective, MeasurementConsistency
+from sklearn_ei.losses import (
+    SURE,
+    EquivarianceTerm,
+    EquivariantObjective,
+    MeasurementConsistency,
+)
+from sklearn_ei.networks import ReconstructionFunction, UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
-from sklearn_ei.training import (
-    ReconstructionFunction,
-    ReconstructionNet,
-    _memory,
-    predict_memory,
-)
+from sklearn_ei.training import ReconstructionNet
+from sklearn_ei.training.machine import _memory, predict_memory
 
 SIZE = 32
 OPERATOR = Inpainting(0.3, (SIZE, SIZE), random_state=0).resolve()
 
 
-def make_net(network, term=MeasurementConsistency, alpha=1.0, n_transforms=1):
+def make_net(network, term=None, noise=None, alpha=1.0, n_transforms=1):
     objective = EquivariantObjective(
-        term(OPERATOR) if term is MeasurementConsistency else term,
-        OPERATOR,
+        (term or MeasurementConsistency()).resolve(OPERATOR, noise, 0),
         Rotations(360).resolve((SIZE, SIZE)),
         alpha,
-        n_transforms=n_transforms,
+        equivariance_term=EquivarianceTerm(n_transforms),
     )
-    function = ReconstructionFunction(OPERATOR, network, n_consistency=0)
+    function = ReconstructionFunction([network])
     return ReconstructionNet(
         function, objective, optimizer=torch.optim.Adam, train_split=None
     ).initialize()
@@ -54,7 +55,7 @@ def test_terms_that_call_f_again_count_twice():
     network = nn.Sequential(nn.Sigmoid(), nn.Conv2d(1, 1, 1))
     y = torch.zeros((1, 1, SIZE, SIZE))
     _, once = predict_memory(make_net(network, alpha=0.0), y)
-    twice_net = make_net(network, SURE(OPERATOR, GaussianNoise(0.1)), alpha=0.0)
+    twice_net = make_net(network, SURE(), GaussianNoise(0.1), alpha=0.0)
     _, twice = predict_memory(twice_net, y)
     image = 4 * SIZE**2
     assert twice - once == image
@@ -64,7 +65,12 @@ def fit(**parameters):
     operator = ParallelBeamCT(8, (16, 16))
     Y = operator.measure(make_thorax_phantoms(4, (16, 16), random_state=0))
     ei = EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=1, width=4, random_state=0, **parameters
+        operator,
+        Rotations(360),
+        network=Unrolled(UNet(width=4, depth=3)),
+        max_epochs=1,
+        random_state=0,
+        **parameters,
     )
     return ei.fit(Y)
 

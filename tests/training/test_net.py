@@ -4,14 +4,13 @@ import torch
 
 from sklearn_ei.groups import Shifts
 from sklearn_ei.losses import EquivariantObjective, MeasurementConsistency
-from sklearn_ei.networks import PatchDiscriminator, ResidualUNet
-from sklearn_ei.operators import Inpainting
-from sklearn_ei.training import (
-    DivergenceError,
+from sklearn_ei.networks import (
+    PatchDiscriminator,
     ReconstructionFunction,
-    ReconstructionNet,
-    WarmUpCosine,
+    ResidualUNet,
 )
+from sklearn_ei.operators import Inpainting
+from sklearn_ei.training import DivergenceError, ReconstructionNet, WarmUpCosine
 from sklearn_ei.utils.dataset import BatchedDataset, BatchLoader
 from sklearn_ei.utils.random import RandomStream, seeded_initialisation, spawn_seeds
 
@@ -62,14 +61,13 @@ def make_net(beta=0.0, lr=1e-2, network=None, **kwargs):
     torch.manual_seed(0)
     network = ResidualUNet(width=2, depth=2) if network is None else network
     objective = EquivariantObjective(
-        MeasurementConsistency(operator),
-        operator,
+        MeasurementConsistency().resolve(operator, None, 0),
         Shifts().resolve((8, 8)),
         1.0,
         beta=beta,
     )
     return ReconstructionNet(
-        ReconstructionFunction(operator, network, n_consistency=0),
+        ReconstructionFunction([network]),
         objective,
         critic=PatchDiscriminator(width=2, depth=2) if beta else None,
         optimizer=torch.optim.Adam,
@@ -164,11 +162,11 @@ def test_nan_ends_training_with_the_last_good_state():
         net.partial_fit(make_data(), epochs=5)
     twin.partial_fit(make_data(), epochs=2)
     assert len(net.history) == 2
-    assert torch.equal(net.module_.network.weight, twin.module_.network.weight)
+    assert torch.equal(net.module_.stages[0].weight, twin.module_.stages[0].weight)
     # ... from which it goes on as if nothing had happened.
     net.partial_fit(make_data(), epochs=1)
     twin.partial_fit(make_data(), epochs=1)
-    assert torch.equal(net.module_.network.weight, twin.module_.network.weight)
+    assert torch.equal(net.module_.stages[0].weight, twin.module_.stages[0].weight)
     assert net.history[:, "train_loss"] == twin.history[:, "train_loss"]
 
 
@@ -178,20 +176,35 @@ def test_the_term_that_broke_is_named():
 
 
 def test_an_exploding_loss_ends_training():
+    net = make_net(network=Breaking(0), lr=1e3)
+    net.explosion_ = 100.0
     with pytest.raises(DivergenceError, match=r"exploded to .* smaller lr \(lr=1000\)"):
-        make_net(network=Breaking(0), lr=1e3).partial_fit(make_data(), epochs=9)
+        net.partial_fit(make_data(), epochs=9)
 
 
-def test_a_first_step_without_error_is_no_measure_of_the_others():
+@pytest.mark.parametrize("limit", [0.0, 1.0])
+def test_a_first_step_without_error_is_no_measure_of_the_others(limit):
+    """Only the limit that is given is one; without it, no finite loss explodes."""
     net = make_net()
-    net.history.new_epoch()
+    net.explosion_ = limit
     losses = (1e-14, 0.03, 0.02)
-    for _ in losses:
-        net.history.new_batch()
     n_terms = len(net.criterion_.term_names)
-    rows = [[loss] * (1 + n_terms) for loss in losses]
-    net._record("train", [2] * 3, rows, torch.ones(2, 1, 4))
+
+    def record(losses):
+        net.history.new_epoch()
+        for _ in losses:
+            net.history.new_batch()
+        rows = [[loss] * (1 + n_terms) for loss in losses]
+        net._record("train", [2] * len(losses), rows)
+
+    record(losses)
     assert net.history[-1]["train_loss"] == pytest.approx(sum(losses) / 3)
+    if limit == 0:
+        record([1e6])
+        return
+    record([limit])
+    with pytest.raises(DivergenceError, match=r"epoch 3, step 2: .* exploded to 1\.01"):
+        record([0.5, 1.01])
 
 
 def test_interruption_leaves_the_last_whole_epoch():
@@ -203,11 +216,11 @@ def test_interruption_leaves_the_last_whole_epoch():
             return super().forward(x)
 
     net, twin = make_net(network=Interrupting(9)), make_net(network=Breaking(0))
-    net.partial_fit(make_data(), epochs=5)
+    with pytest.raises(KeyboardInterrupt):
+        net.partial_fit(make_data(), epochs=5)
     twin.partial_fit(make_data(), epochs=1)
-    assert net.interrupted_
     assert len(net.history) == 1
-    assert torch.equal(net.module_.network.weight, twin.module_.network.weight)
+    assert torch.equal(net.module_.stages[0].weight, twin.module_.stages[0].weight)
 
 
 def test_training_state_carries_everything_that_follows():
@@ -230,8 +243,8 @@ def test_data_consistency_projects_onto_the_measurements():
     operator = Inpainting(0.5, (8, 8))
     network = torch.nn.Conv2d(1, 1, 3, padding=1)
     y = operator.forward(torch.rand(2, 1, 8, 8))
-    without = ReconstructionFunction(operator, network, n_consistency=0)(y)
-    with_step = ReconstructionFunction(operator, network, n_consistency=1)(y)
+    without = ReconstructionFunction([network])(y, operator)
+    with_step = ReconstructionFunction([network], n_consistency=1)(y, operator)
     assert not torch.allclose(operator.forward(without), y)
     torch.testing.assert_close(operator.forward(with_step), y)
     null = y == 0
@@ -242,10 +255,8 @@ def test_bfloat16_network_gives_float32_images():
     operator = Inpainting(0.5, (8, 8))
     network = torch.nn.Conv2d(1, 1, 3, padding=1)
     y = operator.forward(torch.rand(1, 1, 8, 8))
-    exact = ReconstructionFunction(operator, network, n_consistency=0)(y)
-    reduced = ReconstructionFunction(
-        operator, network, n_consistency=0, dtype=torch.bfloat16
-    )(y)
+    exact = ReconstructionFunction([network])(y, operator)
+    reduced = ReconstructionFunction([network], dtype=torch.bfloat16)(y, operator)
     assert not torch.equal(exact, reduced)
     torch.testing.assert_close(reduced.float(), exact, rtol=0.02, atol=0.02)
 

@@ -9,6 +9,7 @@ from sklearn import config_context
 
 from sklearn_ei import EquivariantReconstructor, PseudoInverseReconstructor
 from sklearn_ei.groups import Reflections, Rotations, Shifts
+from sklearn_ei.networks import UNet
 from sklearn_ei.operators import MRI, BlockOperator, Inpainting, ParallelBeamCT
 from sklearn_ei.utils.html import FactsMixin
 from tests.cases import GROUPS, OPERATORS
@@ -74,7 +75,7 @@ def test_groups_show_their_order_and_whether_they_are_exact():
 def test_estimators_show_those_of_their_operator_and_group(ct_problem):
     operator, _, Y = ct_problem
     ei = EquivariantReconstructor(
-        operator, Rotations(360), max_epochs=1, width=2, depth=2, random_state=0
+        operator, Rotations(360), max_epochs=1, network=UNet(2, 2), random_state=0
     )
     assert facts(ei)["measurements"] == "open until the data is seen"
     shown = facts(ei.fit(Y))

@@ -1,0 +1,57 @@
+"""From what a user passes as a data term to the term meant."""
+
+from sklearn.base import clone
+
+from ..utils.params import brief
+from ._data_term import DataTerm
+from ._measurement import MeasurementConsistency
+from ._r2r import R2R
+from ._supervised import SupervisedError
+from ._sure import SURE
+from ._unsure import UNSURE
+
+_TERMS = {
+    "measurement_consistency": MeasurementConsistency,
+    "sure": SURE,
+    "unsure": UNSURE,
+    "r2r": R2R,
+    "supervised": SupervisedError,
+}
+#: What may be passed in place of a :class:`DataTerm`.
+DATA_TERM_NAMES = ("auto", *_TERMS)
+
+
+def choose_data_term(data_term, noise):
+    """Return the data term meant, checked against the noise model.
+
+    Parameters
+    ----------
+    data_term : str or DataTerm
+        ``"auto"`` is SURE where there is noise, else measurement consistency.
+    noise : NoiseModel or None
+        As the user passed it.
+
+    Returns
+    -------
+    data_term : DataTerm
+        Not resolved; a copy of what was passed.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such term, or the noise does not suit it.
+    """
+    if isinstance(data_term, str) and data_term == "auto":
+        data_term = "measurement_consistency" if noise is None else "sure"
+    if isinstance(data_term, str) and data_term in _TERMS:
+        term = _TERMS[data_term]()
+    elif isinstance(data_term, DataTerm):
+        term = clone(data_term)
+    else:
+        raise ValueError(
+            f"Got data_term={brief(data_term)}, but expected one of "
+            f"{', '.join(map(repr, DATA_TERM_NAMES))}, or a DataTerm such as "
+            "MeasurementConsistency('l1')."
+        )
+    term.check(noise)
+    return term

@@ -1,0 +1,83 @@
+"""The reconstruction function f = G ∘ A†."""
+
+import torch
+from torch import nn
+
+
+class ReconstructionFunction(nn.Module):
+    """f(y, A): networks from A†y on, each followed by steps of data consistency.
+
+    One network without such steps is the paper's f = G ∘ A†; several, with steps
+    between them, are an unrolled network. The operator is an argument: the same
+    weights reconstruct from a part of A, or from another A.
+
+    Parameters
+    ----------
+    stages : sequence of torch.nn.Module
+        The networks, from images to images.
+    n_consistency : int, default=0
+        Steps x += w·A†(y − A x) after each network. The paper has none.
+    last_consistency : bool, default=True
+        Whether they follow the last network as well. Noise in y argues against.
+    dtype : torch.dtype, default=torch.float32
+        In which the networks compute; the operator stays in float32.
+    """
+
+    def __init__(
+        self, stages, *, n_consistency=0, last_consistency=True, dtype=torch.float32
+    ):
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.n_consistency = n_consistency
+        self.last_consistency = last_consistency
+        self.dtype = dtype
+
+    def n_steps_after(self, stage):
+        """Return how many data-consistency steps follow a network."""
+        follows = stage < len(self.stages) - 1 or self.last_consistency
+        return self.n_consistency if follows else 0
+
+    @property
+    def keeps_measurements(self):
+        """Whether images are made to agree with the measurements at the end."""
+        return self.n_steps_after(len(self.stages) - 1) > 0
+
+    def precision(self, device_type):
+        """Return the context in which networks compute."""
+        reduced = self.dtype != torch.float32
+        # Without a cache, which within an autocast of the user's would outlive steps
+        # of the optimizer; each weight is used once anyway.
+        return torch.autocast(
+            device_type, dtype=self.dtype, enabled=reduced, cache_enabled=False
+        )
+
+    def forward(self, y, A, start=None):
+        """Return f(y, A).
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements.
+        A : ForwardOperator
+            What measured them.
+        start : torch.Tensor of shape (batch, channel, *image_shape), default=None
+            A†y, where it is known already.
+
+        Returns
+        -------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images.
+        """
+        x = A.pinv(y) if start is None else start
+        for i, stage in enumerate(self.stages):
+            x = self._take(stage, x)
+            for _ in range(self.n_steps_after(i)):
+                x = A.refine(x, y)
+        return x
+
+    def _take(self, stage, x):
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        with self.precision(x.device.type):
+            x = stage(x)
+        return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

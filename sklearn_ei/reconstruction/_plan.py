@@ -1,0 +1,418 @@
+"""From an estimator's parameters and data to a plan; nothing is changed on the way."""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..identifiability import GroupRankWarning, cheap_failure
+from ..metrics import psnr
+from ..model_selection import score_without_truth
+from ..networks import (
+    PatchDiscriminator,
+    ReconstructionFunction,
+    build_module,
+    build_stages,
+)
+from ..training import Checkpoint, FitPlan, Seeds, fingerprint
+from ..utils.device import resolve_precision
+from ..utils.params import brief
+from ..utils.random import make_generator, spawn_seeds
+from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
+from ..utils.validation import check_images, check_measurements
+from ._parameters import resolve_terms
+from ._scaled import ScaledFunction
+from ._start import root_mean_square, scaled_dataset
+
+# α = 1.5 ‖A‖_F²/m is where the best values of the paper's Table 2 lie, for CT
+# and inpainting alike.
+_AUTO_ALPHA = 1.5
+_CRITIC = {"width": 16, "depth": 3}
+_COMPARED_SAMPLES = 64
+# Parameters that may change between a checkpoint and the fit that goes on from it.
+_NOT_OF_THE_TRAINING = (
+    "accelerate",
+    "callbacks",
+    "check_rank",
+    "checkpoint",
+    "device",
+    "verbose",
+    "warm_start",
+)
+
+
+class Planner:
+    """Checks all that a fit is given, and resolves it once.
+
+    Parameters
+    ----------
+    estimator : EquivariantReconstructor
+        Whose parameters count. Nothing is set on it.
+    processes : Processes
+        Among which the training is shared.
+    goes_on : bool
+        Whether to start from the trained weights and their ``scale_``.
+    incremental : bool
+        Whether to take one epoch at the constant rate, rather than a whole fit.
+    """
+
+    def __init__(self, estimator, processes, *, goes_on, incremental):
+        self.estimator = estimator
+        self.name = type(estimator).__name__
+        self.parameters = estimator.get_params(deep=False)
+        self.processes = processes
+        self.goes_on = goes_on
+        self.incremental = incremental
+        terms = resolve_terms(self.parameters)
+        self.data_term, self.equivariance_term, self.network = terms
+        if goes_on and not incremental and self.parameters["checkpoint"] is not None:
+            raise ValueError(
+                f"Got checkpoint={self.parameters['checkpoint']!r} with warm_start="
+                "True on a fitted estimator, but expected one of them: a checkpoint "
+                "belongs to one fit from its start."
+            )
+        self.device = processes.resolve_device(self.parameters["device"])
+        seeds = spawn_seeds(self.parameters["random_state"], len(Seeds._fields))
+        self.seeds = Seeds(*processes.from_main(seeds))
+
+    # ------------------------------------------------------------------ plans
+    def plan(self, Y, truth):
+        """Return the plan of a new training.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
+            Measurements.
+        truth : array-like of shape (n_samples, *image_shape[, n_channels]) or None
+            Ground truth.
+
+        Returns
+        -------
+        plan : FitPlan
+        fitted : dict
+            Fitted attributes that follow from the operator and the data.
+        """
+        parameters = self.parameters
+        # A network in training keeps the operator that it has seen.
+        new = not (self.goes_on and self.incremental)
+        checked, truth = self._look_at(Y, truth, reset=new)
+        fitted = self._fitted(checked, truth, new)
+        operator, image_layout = fitted["operator_"], fitted["image_layout_"]
+        group = self._resolve_group(operator.image_shape, checked.shape[1])
+        alpha = self._resolve_alpha(operator, group)
+        # Ground truth teaches the null space whatever the group does.
+        if new and alpha > 0 and not self.data_term.needs_truth:
+            self._check_group(operator, group)
+        y, truth, images, missing = self._tensors(checked, truth, fitted)
+        self._check_same(y, truth)
+        scale, noise = self.processes.from_main(self._measure(operator, y))
+        # Training sees y / scale.
+        scaled_noise = None if noise is None else noise.scaled(1 / scale)
+        term = self.data_term.resolve(operator, scaled_noise, self.seeds.term)
+        if missing:
+            term.expect_missing_truth()
+        function = self._make_function(term, image_layout)
+        n_samples, validate, train = len(y), None, None
+        checkpoint = self._find_checkpoint(y, truth)
+        if parameters["early_stopping"] and not self.incremental:
+            train, valid = self._split(n_samples)
+            held_out = checked[valid], None if images is None else images[valid]
+            validate = self._validation(fitted, group, scale, *held_out)
+            y, truth = take(y, train), None if truth is None else take(truth, train)
+        plan = FitPlan(
+            name=self.name,
+            function=function,
+            operator=operator,
+            data_term=term,
+            dataset=scaled_dataset(operator, y, truth, scale, self.device),
+            seeds=self.seeds,
+            device=self.device,
+            n_epochs=1 if self.incremental else int(parameters["max_epochs"]),
+            batch_size=int(parameters["batch_size"]),
+            lr=parameters["lr"],
+            lr_schedule="constant" if self.incremental else parameters["lr_schedule"],
+            group=group,
+            alpha=alpha,
+            beta=float(parameters["beta"]),
+            equivariance_term=self.equivariance_term,
+            critic=self._make_critic(image_layout),
+            scale=scale,
+            noise=noise,
+            image_layout=image_layout,
+            measurement_layout=fitted["measurement_layout_"],
+            validate=validate,
+            patience=int(parameters["n_iter_no_change"]),
+            checkpoint=checkpoint,
+            callbacks=tuple(parameters["callbacks"] or ()),
+            processes=self.processes,
+            verbose=int(parameters["verbose"]),
+        )
+        return plan, fitted
+
+    def next_epoch(self, plan, Y, truth):
+        """Return a plan like another one, for one more epoch on other data.
+
+        Parameters
+        ----------
+        plan : FitPlan
+            Of the training that goes on.
+        Y, truth : array-like
+            As for :meth:`plan`.
+
+        Returns
+        -------
+        plan : FitPlan
+        """
+        checked, truth = self._look_at(Y, truth, reset=False)
+        y, truth, _, missing = self._tensors(checked, truth, self._fitted())
+        if missing and plan.data_term.weight is None:
+            raise ValueError(
+                "y has samples without an image (NaN), but expected images for all "
+                "samples, as in the first call of partial_fit."
+            )
+        dataset = scaled_dataset(plan.operator, y, truth, plan.scale, plan.device)
+        return replace(plan, dataset=dataset, processes=self.processes)
+
+    # ------------------------------------------------------------------- data
+    def _look_at(self, Y, truth, *, reset):
+        checked = check_measurements(self.estimator, Y, reset=reset, lazy=True)
+        truth = truth_of_pairs(Y, truth)
+        if self.data_term.needs_truth and truth is None:
+            raise ValueError(
+                f"{self.name} with data_term={self.parameters['data_term']!r} needs "
+                "ground truth: expected images as the second argument of fit, got None."
+            )
+        return checked, truth
+
+    def _fitted(self, checked=None, truth=None, new=False):
+        """Return what follows from the operator: resolved, or as it was fitted."""
+        if new:
+            return self.estimator._resolve_operator(checked, truth)
+        names = "operator_", "image_layout_", "measurement_layout_"
+        return {name: getattr(self.estimator, name) for name in names}
+
+    def _tensors(self, checked, truth, fitted):
+        """Return measurements, images (also as arrays), and whether any is missing."""
+        y = stack_to_tensor(checked, fitted["measurement_layout_"].has_channel_axis)
+        y = fitted["operator_"].only_measured(y)
+        if not self.data_term.needs_truth:
+            return y, None, None, False  # it may have settled the images' shape
+        layout = fitted["image_layout_"]
+        images = check_images(
+            truth,
+            len(checked),
+            layout.array_shape,
+            self.name,
+            missing_ok=True,
+            lazy=True,
+        )
+        truth = stack_to_tensor(images, layout.has_channel_axis)
+        seen = truth
+        if isinstance(truth, LazyTensor):  # one image tells whether any is missing
+            seen = truth[[images.first_missing]]
+        return y, truth, images, bool(seen.isnan().any())
+
+    def _measure(self, operator, y):
+        """Return the unit of the training, and the noise with its numbers."""
+        noise = self.parameters["noise"]
+        noise = None if noise is None else noise.resolve(operator, y)
+        if self.goes_on:
+            return self.estimator.scale_, noise
+        return root_mean_square(operator, y), noise
+
+    def _split(self, n_samples):
+        """Return the numbers of samples to train on, and to stop early by."""
+        parameters, seed = self.parameters, self.seeds.split
+        n_valid = max(1, round(parameters["validation_fraction"] * n_samples))
+        if n_valid >= n_samples:
+            raise ValueError(
+                f"Got {n_samples} sample(s) (n_samples = {n_samples}) with "
+                "early_stopping=True, but expected enough to leave some for training."
+            )
+        fixed = isinstance(parameters["random_state"], Integral)
+        if parameters["checkpoint"] is not None and not fixed:
+            seed = 0  # whoever goes on has to find the same samples
+        order = np.random.default_rng(seed).permutation(n_samples)
+        return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+
+    def _validation(self, fitted, group, scale, Y, images):
+        """Return the score of f on samples left out."""
+        operator, device, processes = fitted["operator_"], self.device, self.processes
+        to_tensor = fitted["measurement_layout_"].to_tensor
+        layout = fitted["image_layout_"]
+
+        @torch.no_grad()
+        def validate(function):
+            f = ScaledFunction(function, scale, device)
+            batches = [
+                operator.only_measured(to_tensor(Y[i : i + 1])).to(device)
+                for i in range(len(Y))
+            ]
+            if images is None:
+                score = score_without_truth(f, operator, group, batches)
+            else:
+                made = [layout.to_array(f(y, operator)) for y in batches]
+                score = psnr(images, np.concatenate(made))
+            return processes.from_main(score)
+
+        return validate
+
+    # ------------------------------------------------------- group and weights
+    def _resolve_group(self, image_shape, n_features):
+        group = self.parameters["group"]
+        if group is None:
+            return None
+        resolved = group.resolve(image_shape)
+        n_transforms = self.equivariance_term.n_transforms
+        used = self.parameters["alpha"] != 0 or self.parameters["beta"] > 0
+        if n_transforms >= resolved.n_elements and used:
+            raise ValueError(
+                f"{group} has {resolved.n_elements} element(s) on images of shape "
+                f"{image_shape} (n_features = {n_features}), but n_transforms="
+                f"{n_transforms} needs as many besides the identity."
+            )
+        return resolved
+
+    def _resolve_alpha(self, operator, group):
+        alpha = self.parameters["alpha"]
+        if alpha != "auto":
+            return float(alpha)
+        if group is None:
+            return 0.0
+        if self.data_term.needs_truth:
+            return 1.0
+        return _AUTO_ALPHA * operator.mean_squared_row_norm()
+
+    def _check_group(self, operator, group):
+        """Warn, or raise, if the group rules out learning beyond A†."""
+        check_rank = self.parameters["check_rank"]
+        failure = None if check_rank is False else cheap_failure(operator, group)
+        if failure is None:
+            return
+        message = (
+            f"{self.name} got operator={self.estimator.operator} and "
+            f"group={self.estimator.group}, whose rank check says {failure} Expected "
+            "another group; see check_group_rank, or pass check_rank=False."
+        )
+        if check_rank == "raise":
+            raise ValueError(message)
+        warnings.warn(message, GroupRankWarning, stacklevel=6)
+
+    # ----------------------------------------------------------------- networks
+    def _make_function(self, term, image_layout):
+        """Return f with new weights, or with those that were trained."""
+        precision = resolve_precision(
+            self.parameters["precision"], self.device, len(image_layout.shape)
+        )
+        function = make_function(
+            self.network, term, image_layout, precision, self.seeds.weights
+        )
+        if not self.goes_on:
+            return function
+        trained = self.estimator.function_
+        if _outline(function) != _outline(trained):
+            raise ValueError(
+                f"Got network={brief(self.parameters['network'])} for images of "
+                f"{image_layout.n_channels} channel(s) with warm_start=True, but "
+                "expected the one that was trained."
+            )
+        function.load_state_dict(trained.state_dict())
+        return function
+
+    def _make_critic(self, image_layout):
+        if self.parameters["beta"] == 0:
+            return None
+        make = partial(
+            PatchDiscriminator,
+            image_layout.n_channels,
+            n_spatial_dims=len(image_layout.shape),
+            **_CRITIC,
+        )
+        return build_module(make, make_generator(self.seeds.critic))
+
+    # ------------------------------------------------------- who else is there
+    def _find_checkpoint(self, y, truth):
+        path = self.parameters["checkpoint"]
+        if path is None or self.incremental:
+            return None
+        checkpoint = Checkpoint(path, self._identity(y, truth), self.processes)
+        return checkpoint.read(self.parameters["max_epochs"])
+
+    def _identity(self, y, truth):
+        """Return digests of all that a training depends on."""
+        parameters, checkpoint = dict(self.parameters), self.parameters["checkpoint"]
+        in_folder = checkpoint is not None and Path(checkpoint).is_dir()
+        for name in _NOT_OF_THE_TRAINING:
+            # In a folder, callbacks may be all that tells two trainings apart.
+            if not (in_folder and name == "callbacks"):
+                parameters.pop(name, None)
+        parameters["estimator"] = type(self.estimator).__qualname__
+        if not isinstance(parameters["random_state"], Integral):
+            if in_folder:
+                raise ValueError(
+                    f"Got random_state={brief(parameters['random_state'])} with a "
+                    "folder as checkpoint, but expected an integer: without one, "
+                    "trainings in the folder cannot be told apart."
+                )
+            # A checkpoint, and the main process, have the seeds that were drawn.
+            parameters.pop("random_state")
+        if parameters["lr_schedule"] == "constant":
+            # A longer training begins with the shorter one.
+            parameters.pop("max_epochs")
+        return fingerprint(parameters, {"Y": y, "y": truth})
+
+    def _check_same(self, y, truth):
+        """Refuse processes that were given different data or parameters."""
+        size, batch_size = self.processes.size, self.parameters["batch_size"]
+        if size == 1:
+            return
+        if batch_size < size:
+            raise ValueError(
+                f"Got batch_size={batch_size} in {size} processes, but expected at "
+                f"least {size}: batch_size counts the samples of a step in all of them "
+                "together."
+            )
+        # The first samples tell parts of a data set apart, at the cost of no pass.
+        first = None if truth is None else truth[:_COMPARED_SAMPLES]
+        digests = self._identity(y[:_COMPARED_SAMPLES], first)
+        sizes = {"n_samples": str(len(y))}
+        sizes["max_epochs"] = str(self.parameters["max_epochs"])
+        self.processes.check_same({**digests, **sizes})
+
+
+def make_function(network, data_term, image_layout, precision, seed):
+    """Return f with new weights.
+
+    Parameters
+    ----------
+    network : NetworkSpec, torch.nn.Module or callable
+        What it consists of.
+    data_term : DataTerm
+        Resolved; says whether images keep to the measurements in the end.
+    image_layout : Layout
+        Of the images, settled.
+    precision : torch.dtype
+        In which networks compute.
+    seed : int or None
+        Of the weights. None: they are described, on the ``meta`` device.
+
+    Returns
+    -------
+    function : ReconstructionFunction
+    """
+    return ReconstructionFunction(
+        build_stages(network, image_layout, seed),
+        n_consistency=getattr(network, "n_consistency", 0),
+        last_consistency=data_term.trusts_measurements,
+        dtype=precision,
+    )
+
+
+def _outline(function):
+    """Return layers and shapes of weights, which tell networks apart."""
+    shapes = [(name, tuple(t.shape)) for name, t in function.state_dict().items()]
+    return str(function.stages), shapes

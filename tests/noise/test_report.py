@@ -1,0 +1,219 @@
+"""What is said of noise in measurements of which nothing is known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.losses import SURE
+from sklearn_ei.noise import (
+    GaussianNoise,
+    PoissonGaussianNoise,
+    PoissonNoise,
+    UnknownNoiseError,
+    estimate_noise,
+)
+from sklearn_ei.operators import MRI, FanBeamCT, Inpainting, ParallelBeamCT
+from sklearn_ei.utils.random import make_generator
+from sklearn_ei.utils.stack import LazyStack, LazyTensor
+from tests.cases import coils
+
+SHAPE = (64, 64)
+N_VIEWS = 40
+
+
+def images(n=8):
+    return torch.from_numpy(make_thorax_phantoms(n, SHAPE, random_state=0))[:, None]
+
+
+@pytest.fixture(scope="module")
+def ct():
+    operator = ParallelBeamCT(N_VIEWS, SHAPE)
+    return operator, operator.forward(images())
+
+
+def white(y, sigma, seed=0):
+    return sigma * torch.randn(y.shape, generator=make_generator(seed))
+
+
+@pytest.mark.parametrize("n_samples", [1, 8])
+def test_gaussian_noise_is_found_and_said(ct, n_samples):
+    operator, y = ct
+    sigma = 0.01 * float(y.max())
+    found = estimate_noise(operator, (y + white(y, sigma))[:n_samples])
+    assert isinstance(found.noise, GaussianNoise)
+    assert found.noise.sigma == pytest.approx(sigma, rel=0.1)
+    assert found.level == pytest.approx(sigma, rel=0.1)
+    assert found.correlation == 0
+    assert found.correlated_axis is None
+    assert found.model_error < 0.5 * sigma
+    plural = "s" if n_samples > 1 else ""
+    assert found.statement == (
+        f"Gaussian noise with a standard deviation of {found.noise.sigma:.3g} was "
+        f"found in {n_samples} measurement{plural}; it is taken as independent."
+    )
+
+
+def test_counted_quanta_are_told_from_gaussian_noise(ct):
+    operator, y = ct
+    gain = 2e-3 * float(y.max())
+    found = estimate_noise(operator, PoissonNoise(gain).sample(y, make_generator(0)))
+    assert isinstance(found.noise, PoissonGaussianNoise)
+    assert found.noise.gain == pytest.approx(gain, rel=0.15)
+    assert found.noise.sigma**2 < 0.1 * gain * float(y.mean())
+    assert "variance follows the signal" in found.statement
+
+
+WRONG = {
+    # name: (operator that measured, what was added, most that σ may be off)
+    "centre by half a bin": ({"detector_offset": 0.5}, None, 1.15),
+    "centre by two bins": ({"detector_offset": 2.0}, None, 1.3),
+    "air": ({}, "air", 1.1),
+    "rings": ({}, "rings", 1.15),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.parametrize("n_samples", [1, 8])
+def test_a_wrong_model_is_hardly_taken_for_noise(ct, case, n_samples):
+    operator, right = ct
+    parameters, added, factor = WRONG[case]
+    y = ParallelBeamCT(N_VIEWS, SHAPE, **parameters).forward(images())
+    sigma = 0.01 * float(right.max())
+    if added == "air":
+        y = y + 0.03 * float(right.max())
+    if added == "rings":
+        y = y + white(y[:1, :, :1], 1.5 * sigma, seed=3)
+    noisy = (y + white(y, sigma))[:n_samples]
+    found = estimate_noise(operator, noisy)
+    assert isinstance(found.noise, GaussianNoise)
+    slack = 0.1 if n_samples > 1 else 0.15
+    assert (1 - slack) * sigma < found.noise.sigma < (factor + slack - 0.1) * sigma
+    # What A, at its best, leaves of the noise-free measurements.
+    x = torch.zeros_like(operator.pinv(y[:n_samples]))
+    for _ in range(64):
+        x = operator.refine(x, y[:n_samples])
+    left = float((y[:n_samples] - operator.forward(x)).square().mean()) ** 0.5
+    assert found.model_error > left
+    if left > 1.5 * sigma:
+        assert "the operator does not quite fit" in found.statement
+
+
+def test_a_clipped_object_is_hardly_taken_for_noise(ct):
+    _, y = ct
+    clipping = ParallelBeamCT(N_VIEWS, (40, 40), n_bins=y.shape[-1])
+    sigma = 0.01 * float(y.max())
+    found = estimate_noise(clipping, y + white(y, sigma))
+    assert 0.9 * sigma < found.level < 1.5 * sigma
+    assert found.model_error > 5 * sigma
+    assert "a clipped object" in found.statement
+
+
+def test_rows_of_a_volume_tell_noise_where_the_model_is_far_off():
+    # Rows that hardly differ, of a fan beam taken as parallel.
+    rows = images(1) * torch.linspace(0.97, 1.03, 8).reshape(-1, 1, 1, 1)
+    fan = FanBeamCT(N_VIEWS, SHAPE, source_distance=150, n_bins=91)
+    y = fan.forward(rows)
+    sigma = 0.005 * float(y.max())
+    found = estimate_noise(
+        ParallelBeamCT(N_VIEWS, SHAPE, n_bins=91), y + white(y, sigma)
+    )
+    assert found.level == pytest.approx(sigma, rel=0.15)
+    assert found.model_error > 5 * sigma
+
+
+@pytest.mark.parametrize("width", [0.7, 1.5])
+def test_a_blurred_detector_is_recognised(ct, width):
+    operator, y = ct
+    sigma = 0.01 * float(y.max())
+    noise = np.random.default_rng(0).standard_normal(y.shape)
+    noise = gaussian_filter1d(noise, width, axis=3)
+    noise *= sigma / noise.std()
+    true = np.mean(noise[..., 1:] * noise[..., :-1]) / np.mean(noise**2)
+    noisy = y + torch.from_numpy(noise.astype(np.float32))
+    found = estimate_noise(operator, noisy)
+    assert found.correlated_axis == 1
+    assert found.correlation == pytest.approx(true, abs=0.2)
+    assert found.noise.sigma == pytest.approx(sigma, rel=0.25)
+    assert "neighbours along axis 1 correlate" in found.statement
+    with pytest.warns(UserWarning, match="whose noise correlates by .* axis 1"):
+        resolved = GaussianNoise().resolve(operator, noisy)
+    assert resolved.sigma == found.noise.sigma
+
+
+@pytest.mark.parametrize("n_samples", [1, 8])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_noise_free_measurements_are_found_so(ct, n_samples, scale):
+    operator, y = ct
+    found = estimate_noise(operator, scale * y[:n_samples])
+    assert found.noise.sigma == 0
+    assert found.level == 0
+    assert found.statement.startswith("No noise was found")
+    mixture = PoissonGaussianNoise().resolve(operator, scale * y[:n_samples])
+    assert mixture.levels == (0, 0)
+
+
+def test_a_level_of_zero_is_measurement_consistency(ct):
+    operator, y = ct
+    noise = estimate_noise(operator, y).noise
+    x = operator.pinv(y)
+    term = SURE(operator, noise)(operator.pinv, x, y, y)
+    expected = np.mean((operator.forward(x) - y).numpy().astype(np.float64) ** 2)
+    assert float(term) == pytest.approx(expected, rel=1e-5)
+
+
+def test_little_noise_is_not_called_none(ct):
+    operator, y = ct
+    sigma = 5e-3 * float(y.square().mean()) ** 0.5
+    found = estimate_noise(operator, y + white(y, sigma))
+    assert found.noise.sigma == pytest.approx(sigma, rel=0.15)
+
+
+def test_where_noise_could_be_an_image_it_is_said():
+    operator = Inpainting(0.3, SHAPE)
+    y = operator.forward(images() + white(images(), 0.05))
+    found = estimate_noise(operator, y)
+    assert found.noise is None
+    assert np.isnan(found.level)
+    assert "noise cannot be told from images, and none is assumed" in found.statement
+    with pytest.raises(UnknownNoiseError, match="cannot be told from images"):
+        GaussianNoise().resolve(operator, y)
+
+
+def test_readings_where_nothing_is_measured_change_nothing():
+    operator = MRI(2, SHAPE, sensitivities=coils(6, *SHAPE), center_fraction=0.3)
+    y = operator.forward(torch.cat([images(), 0.3 * images().flip(-1)], dim=1))
+    measured = (y != 0).any(dim=0)
+    noisy = y + white(y, 1e-3 * float(y.max())) * measured
+    junk = noisy + white(y, float(y.max()), seed=5) * ~measured
+    clean, dirty = (estimate_noise(operator, t) for t in (noisy, junk))
+    assert not torch.equal(noisy, junk)
+    assert str(dirty) == str(clean)
+    infinite = torch.where(measured, noisy, torch.nan)
+    assert str(estimate_noise(operator, infinite)) == str(clean)
+
+
+def test_lazy_measurements_are_read_as_others(ct, tmp_path):
+    operator, y = ct
+    noisy = y + white(y, 0.01 * float(y.max()))
+    file = tmp_path / "Y.npy"
+    np.save(file, noisy[:, 0].numpy())
+    stack = LazyStack(np.load(file, mmap_mode="r"), "Y")
+    lazy = estimate_noise(operator, LazyTensor(stack, False))
+    assert str(lazy) == str(estimate_noise(operator, noisy))
+
+
+def test_copies_of_a_measurement_are_no_evidence_of_silence(ct):
+    operator, y = ct
+    sigma = 0.01 * float(y.max())
+    noisy = (y + white(y, sigma))[:1]
+    found = estimate_noise(operator, noisy.expand(4, -1, -1, -1))
+    assert str(found) == str(estimate_noise(operator, noisy))
+    assert found.noise.sigma == pytest.approx(sigma, rel=0.15)
+
+
+def test_nothing_is_told_from_zeros(ct):
+    operator, y = ct
+    with pytest.raises(ValueError, match="Got measurements that are zero, or not fin"):
+        estimate_noise(operator, torch.zeros_like(y))

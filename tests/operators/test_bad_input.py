@@ -1,0 +1,96 @@
+"""Wrong parameters and data: what came, what was expected, and what to do."""
+
+import numpy as np
+import pytest
+
+from sklearn_ei.operators import (
+    MRI,
+    Blur,
+    CompressedSensing,
+    Downsampling,
+    FanBeamCT,
+    Inpainting,
+    MatrixOperator,
+    ParallelBeamCT,
+)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.full((4, 4), np.nan), "with NaN, but expected True .* np.isfinite"),
+        (np.where(np.eye(4) > 0, np.nan, 1), "with NaN"),
+        (np.full((4, 4), 0.01), "from 0.01 to 0.01, but expected True .* mask > 0"),
+        (255 * np.eye(4, dtype=np.uint8), "from 0 to 255, .*: pass mask > 0 if"),
+        (-np.eye(4, dtype=int), "from -1 to 0, "),
+        (np.full((4, 4), np.inf), "from inf to inf, "),
+        ([3, 7, 12], r"if these are indices, pass np.isin\(np.arange\(n\), mask\)"),
+        (np.zeros((4, 4)), "False everywhere"),
+        ("bayer", "mask='bayer', but expected True where"),
+        ([[True], [True, False]], "but expected True where"),
+        (np.ones((4, 4), complex), "but expected True where"),
+        (np.zeros((0, 4)), "but expected True where"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Inpainting, MRI])
+def test_what_is_no_mask_is_refused_by_all_that_take_masks(kind, mask, message):
+    with pytest.raises(ValueError, match=message):
+        kind(mask=mask).resolve(image_shape=(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: Inpainting(np.eye(4)),
+            r"rate of type ndarray and shape \(4, 4\)",
+        ),
+        (lambda: Inpainting([True, False]), "pass a mask as mask="),
+        (lambda: MRI(np.ones(8)), "acceleration of type ndarray .* a mask as mask="),
+        (lambda: ParallelBeamCT(np.arange(180.0)), "n_views .* view angles as angles="),
+        (
+            lambda: FanBeamCT(range(360), source_distance=9),
+            r"n_views of type range and shape \(360,\).* angles as angles=",
+        ),
+        (lambda: CompressedSensing(np.eye(4)), "n_measurements .* MatrixOperator"),
+        (lambda: Downsampling((64, 64)), "factor of type tuple .* as image_shape="),
+    ],
+)
+def test_an_array_in_the_place_of_a_number_says_what_it_may_be(make, message):
+    with pytest.raises(TypeError, match=message):
+        make().resolve(image_shape=(4, 4))
+
+
+def test_a_width_in_the_place_of_a_kernel_says_what_makes_one():
+    with pytest.raises(
+        ValueError, match=r"kernel of shape \(\) .* gaussian_kernel\(1.5"
+    ):
+        Blur(1.5).resolve(image_shape=(9, 9))
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        ParallelBeamCT(12),
+        ParallelBeamCT(12, (16, 16)),
+        FanBeamCT(12, source_distance=99),
+        Inpainting(0.3, (12, 30)),
+        MatrixOperator(np.ones((360, 4)), measurement_shape=(12, 30)),
+    ],
+    ids=repr,
+)
+def test_transposed_measurements_are_recognised(operator):
+    shape = operator.measurement_shape or (12, 30)
+    with pytest.raises(
+        ValueError, match=r"transposed they would fit.*swapaxes\(Y, 1, 2"
+    ):
+        operator.reconstruct(np.ones((2, *shape[::-1])))
+    with pytest.raises(ValueError, match=r"\(7, 5\)") as refused:
+        operator.reconstruct(np.ones((2, 7, 5)))
+    assert "transposed" not in str(refused.value)
+
+
+@pytest.mark.parametrize("operator", [ParallelBeamCT(12), Inpainting(0.3, (12, 30))])
+def test_a_single_sample_is_told_to_be_a_stack_of_one(operator):
+    with pytest.raises(ValueError, match="has to be passed as a stack of one"):
+        operator.reconstruct(np.ones((12, 30)))
