@@ -24,6 +24,8 @@ from functools import partial
 from pathlib import Path
 
 import _forged
+import _forged_checkpoints
+import _forged_models
 import _record
 import torch
 
@@ -147,7 +149,7 @@ def of_checkpoints(folder):
         )
         assert in_process(make)[0] == "ended"
     attempts = {kind: partial(resume, kind, WIDTHS["checkpoints"]) for kind in honest}
-    return try_all(folder, honest, _forged.checkpoints(honest), attempts)
+    return try_all(folder, honest, _forged_checkpoints.checkpoints(honest), attempts)
 
 
 def resume(kind, width, path):
@@ -155,12 +157,12 @@ def resume(kind, width, path):
 
 
 def of_models(folder):
-    make = partial(_forged.honest_models, folder, WIDTHS["models"])
+    make = partial(_forged_models.honest_models, folder, WIDTHS["models"])
     how, _ = in_process(lambda: len(make()))
     assert how == "ended"
     honest = {path.stem: path for path in folder.glob("*.safetensors")}
     attempts = dict.fromkeys(honest, load_with_custom)
-    return try_all(folder, honest, _forged.models(honest), attempts)
+    return try_all(folder, honest, _forged_models.models(honest), attempts)
 
 
 def load_with_custom(path):
@@ -177,6 +179,7 @@ def summary(rows, least):
         "huge_instruments_described_and_not_computed": counts["described"],
         "crashed": counts["crashed"] + counts["hung"] + counts["failed"],
         "other_errors": counts["other error"] + counts["long message"],
+        "noise_bytes": NOISE,
         "most_memory_per_honest_memory": worst["memory"],
         "of": worst["name"],
         "honest_megabytes": {

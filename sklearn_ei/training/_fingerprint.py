@@ -1,14 +1,10 @@
 """What tells one training from another: digests of parameters, code and data."""
 
-import dis
-import hashlib
 import re
-import struct
 import sys
 from contextlib import contextmanager
 from functools import partial
-from numbers import Integral, Real
-from pathlib import Path, PurePath
+from pathlib import Path
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -25,6 +21,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from ..utils.stack import LazyTensor
+from ._digests import array_digest, code_digest, hash_of, names_in, plain_digest
 
 # Named rather than read: an update of them is no other training.
 _LIBRARIES = {__name__.partition(".")[0], "torch", "numpy", "scipy", "sklearn"}
@@ -74,15 +71,6 @@ def fingerprint(parameters, data):
     }
 
 
-def _hash(kind, *parts):
-    """Return the digest of a kind and of byte strings, which cannot run together."""
-    sha = hashlib.sha256(kind.encode())
-    for part in parts:
-        sha.update(struct.pack("<Q", len(part)))
-        sha.update(part)
-    return sha.digest()
-
-
 class _Digester:
     """Digests one value; looks at every object once, however often it is reached.
 
@@ -110,12 +98,12 @@ class _Digester:
                 if target is not None:
                     self._globals[key] = None, False
                     with self._reading(code_alone):
-                        found.append(_hash("name", key.encode(), self.of(target[0])))
-        return _hash("all", digest, *sorted(found)) if found else digest
+                        found.append(hash_of("name", key.encode(), self.of(target[0])))
+        return hash_of("all", digest, *sorted(found)) if found else digest
 
     def of(self, value):
         """Return the digest of a value."""
-        plain = _plain(value)
+        plain = plain_digest(value)
         if plain is not None:
             return plain
         key = id(value), self.code_alone
@@ -124,7 +112,7 @@ class _Digester:
         depth = len(self._open)
         if key in self._open:
             self._lowest = min(self._lowest, self._open[key])
-            return _hash("above", str(depth - self._open[key]).encode())
+            return hash_of("above", str(depth - self._open[key]).encode())
         outer, self._lowest = self._lowest, depth
         self._open[key] = depth
         try:
@@ -140,11 +128,11 @@ class _Digester:
     def named(self, kind, parts):
         """Return the digest of parts by name, whatever their order."""
         pairs = [(self.of(name), self.of(part)) for name, part in parts.items()]
-        return _hash(kind, *(b"".join(pair) for pair in sorted(pairs)))
+        return hash_of(kind, *(b"".join(pair) for pair in sorted(pairs)))
 
     def listed(self, kind, parts):
         """Return the digest of parts in their order."""
-        return _hash(kind, *map(self.of, parts))
+        return hash_of(kind, *map(self.of, parts))
 
     @contextmanager
     def _reading(self, code_alone):
@@ -165,7 +153,7 @@ class _Digester:
             return self.listed("wrapper", (type(value), value.__wrapped__))
         if hasattr(value, "get_params"):
             params = self.named("params", value.get_params(deep=False))
-            return _hash("estimator", self.of(type(value)), params)
+            return hash_of("estimator", self.of(type(value)), params)
         return self._of_instance(value)
 
     def _of_instance(self, value):
@@ -176,14 +164,14 @@ class _Digester:
         elif kind.__module__.partition(".")[0] == "odl" and hasattr(value, "__dict__"):
             state = {k: v for k, v in vars(value).items() if not _LAZY_IN_ODL.search(k)}
         if state is not None:
-            return _hash("instance", self.of(kind), self.named("state", state))
+            return hash_of("instance", self.of(kind), self.named("state", state))
         try:
             # What pickle would take; not all of it could be pickled.
             reduced = value.__reduce_ex__(4)
         except Exception:  # locks, files, whatever the object is
-            return _hash("opaque", _name(kind))
+            return hash_of("opaque", _name(kind))
         if isinstance(reduced, str):
-            return _hash("global", reduced.encode())
+            return hash_of("global", reduced.encode())
         items = [part and list(part) for part in reduced[3:5]]
         return self.listed("reduced", (*reduced[:3], *items))
 
@@ -193,7 +181,7 @@ class _Digester:
     def _of_callback(self, callback):
         with self._reading(code_alone=True):
             code = self.of(type(callback))
-        return _hash("callback", code, self.named("made with", vars(callback)))
+        return hash_of("callback", code, self.named("made with", vars(callback)))
 
     def _of_module(self, module):
         """Describe a network: layers, settings that no weight holds, weights, code."""
@@ -208,7 +196,7 @@ class _Digester:
             script = layer.code if isinstance(layer, torch.jit.ScriptModule) else None
             layers[name] = self.listed("layer", (type(layer), own, hooks, script))
         trained = [n for n, p in module.named_parameters() if p.requires_grad]
-        return _hash(
+        return hash_of(
             "network",
             self.named("layers", layers),
             self.named("weights", dict(module.named_buffers()) | module.state_dict()),
@@ -218,7 +206,7 @@ class _Digester:
     # ---------------------------------------------------------------------- code
     def _of_class(self, kind):
         if _is_library(kind.__module__):
-            return _hash("class", _name(kind))
+            return hash_of("class", _name(kind))
         with self._reading(_is_installed(kind.__module__)):
             members = {
                 name: member
@@ -227,7 +215,7 @@ class _Digester:
                 and not isinstance(member, MemberDescriptorType)
                 and (not self.code_alone or _holds_code(member))
             }
-            return _hash(
+            return hash_of(
                 "class",
                 kind.__qualname__.encode(),
                 self.listed("bases", kind.__bases__),
@@ -236,7 +224,7 @@ class _Digester:
 
     def _of_function(self, function):
         if _is_library(function.__module__):
-            return _hash("function", _name(function))
+            return hash_of("function", _name(function))
         with self._reading(_is_installed(function.__module__)):
             closure = {}
             names = function.__code__.co_freevars
@@ -261,7 +249,7 @@ class _Digester:
     def _look_up(self, function):
         """Yield where code finds the names of its module; they are read later."""
         space = function.__globals__
-        globals_, names = _names_in(function.__code__)
+        globals_, names = names_in(function.__code__)
         for name in globals_ & space.keys():
             value = space[name]
             if not isinstance(value, ModuleType):
@@ -277,36 +265,6 @@ class _Digester:
         self._globals.setdefault(key, ((value,), _is_installed(str(module))))
         return name
 
-    def _of_code(self, code):
-        return _hash(
-            "code",
-            code.co_code,
-            code.co_exceptiontable,
-            repr(
-                (
-                    code.co_argcount,
-                    code.co_posonlyargcount,
-                    code.co_kwonlyargcount,
-                    code.co_flags,
-                    code.co_names,
-                    code.co_varnames[: code.co_argcount + code.co_kwonlyargcount],
-                    code.co_freevars,
-                    code.co_cellvars,
-                )
-            ).encode(),
-            *map(self._of_constant, code.co_consts),
-        )
-
-    def _of_constant(self, constant):
-        """Return the digest of a constant in code, where 1, 1.0 and True differ."""
-        if isinstance(constant, CodeType):
-            return self._of_code(constant)
-        if isinstance(constant, tuple):
-            return _hash("tuple", *map(self._of_constant, constant))
-        if isinstance(constant, frozenset):
-            return _hash("set", *sorted(map(self._of_constant, constant)))
-        return _hash(type(constant).__name__, repr(constant).encode())
-
     # -------------------------------------------------------------------- arrays
     def _of_array(self, value):
         if isinstance(value, np.ma.MaskedArray):
@@ -319,7 +277,7 @@ class _Digester:
             coo = value.detach().to_sparse_coo().coalesce()
             parts = value.shape, coo.indices(), coo.values()
             return self.listed("sparse tensor", parts)
-        return _of_numbers(value)
+        return array_digest(value)
 
     def _of_sparse(self, matrix):
         csr = matrix.tocsr()
@@ -334,10 +292,10 @@ _DESCRIPTIONS = (
     ((LazyTensor, torch.Tensor, np.ndarray), _Digester._of_array),
     ((list, tuple, range), lambda self, v: self.listed("sequence", v)),
     (dict, lambda self, v: self.named("dict", v)),
-    ((set, frozenset), lambda self, v: _hash("set", *sorted(map(self.of, v)))),
-    (ModuleType, lambda self, v: _hash("module", v.__name__.encode())),
+    ((set, frozenset), lambda self, v: hash_of("set", *sorted(map(self.of, v)))),
+    (ModuleType, lambda self, v: hash_of("module", v.__name__.encode())),
     (FunctionType, _Digester._of_function),
-    (CodeType, _Digester._of_code),
+    (CodeType, lambda self, v: code_digest(v)),
     (type, _Digester._of_class),
     (MethodType, lambda self, v: self.listed("method", (v.__func__, v.__self__))),
     ((staticmethod, classmethod), _Digester._of_bound),
@@ -347,79 +305,9 @@ _DESCRIPTIONS = (
     (Callback, _Digester._of_callback),
     (
         (BuiltinFunctionType, np.ufunc, torch.dtype, torch.device, torch.layout),
-        lambda self, v: _hash("builtin", re.sub(r" at 0x\w+", "", repr(v)).encode()),
+        lambda self, v: hash_of("builtin", re.sub(r" at 0x\w+", "", repr(v)).encode()),
     ),
 )
-
-
-def _plain(value):
-    """Return the digest of a number, a string or its like, None for other values."""
-    content = None
-    if isinstance(value, Real | np.bool_):
-        content = "number", _text_of(value).encode()
-    elif isinstance(value, complex):
-        content = "complex", repr(complex(value)).encode()
-    elif isinstance(value, bytes | bytearray):
-        content = "bytes", bytes(value)
-    elif isinstance(value, str | PurePath):
-        kind = "text" if isinstance(value, str) else "path"
-        content = kind, str(value).encode("utf-8", "surrogatepass")
-    elif value is None or value is Ellipsis or value is NotImplemented:
-        content = "constant", repr(value).encode()
-    return None if content is None else _hash(*content)
-
-
-def _text_of(real):
-    """Return the same text for all types of one real number."""
-    if isinstance(real, Integral | np.bool_):
-        return str(int(real))
-    try:
-        number = float(real)
-    except (OverflowError, ValueError):
-        return repr(real)
-    # Neither NaN nor infinity is an integer.
-    return str(int(number)) if number.is_integer() else number.hex()
-
-
-def _of_numbers(value):
-    """Return the digest of an array or tensor, part by part."""
-    if isinstance(value, np.ndarray):
-        kind, dtype = "array", value.dtype.newbyteorder("=").name
-    else:
-        kind = "tensor"
-        dtype = "float32" if isinstance(value, LazyTensor) else str(value.dtype)[6:]
-    sha = hashlib.sha256(f"{kind}:{dtype}:{tuple(value.shape)}".encode())
-    if isinstance(value, LazyTensor):
-        parts = value.chunks()
-    else:
-        parts = value if value.ndim > 1 else [value]
-    for part in parts:
-        sha.update(_bytes_of(part).data)
-    return sha.digest()
-
-
-def _bytes_of(part):
-    if 0 in part.shape:  # nothing cannot be seen as bytes
-        return np.empty(0, np.uint8)
-    if isinstance(part, torch.Tensor):
-        part = part.detach().resolve_conj().resolve_neg().cpu().contiguous()
-        return part.flatten().view(torch.uint8).numpy()
-    native = part.dtype.newbyteorder("=")
-    return np.ascontiguousarray(part, native).reshape(-1).view(np.uint8)
-
-
-def _names_in(code):
-    """Return the global names that code loads, and all names, nested code included."""
-    instructions = dis.get_instructions(code)
-    loads = ("LOAD_GLOBAL", "LOAD_NAME")
-    globals_ = {i.argval for i in instructions if i.opname in loads}
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            inner_globals, inner_names = _names_in(constant)
-            globals_ |= inner_globals
-            names |= inner_names
-    return globals_, names
 
 
 def _state(value):

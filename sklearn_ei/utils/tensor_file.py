@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from .files import write_atomically
+from .strict_json import MAX_INT, parse_strictly
 
 FORMAT_VERSION = 1
 _KEY = "sklearn_ei"
@@ -22,7 +23,6 @@ _BLANK = "0" * 64  # in the place of the checksum while it is computed
 _MAX_HEADER = 16 * 2**20
 _MAX_CONTAINERS = 500_000
 _MAX_VALUES = 1_000_000
-_MAX_INT = 2**63
 _CHUNK = 2**20  # bytes that are read together
 # Bytes of holes, which take no room on the disk, beyond as many as there are others.
 _MAX_HOLES = 2**24
@@ -85,8 +85,8 @@ def read_file(path):
     _check_holes(path, descriptor, size)
     header = _header(path, descriptor, size)
     try:
-        table = _parse(header.decode())
-        document = _parse(table.pop("__metadata__")[_KEY])
+        table = parse_strictly(header.decode())
+        document = parse_strictly(table.pop("__metadata__")[_KEY])
         version, digest = document["format"], document["sha256"]
     except (ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
         raise ModelFileError(
@@ -205,7 +205,7 @@ def _entry(name, described):
     shape, offsets = described["shape"], described["data_offsets"]
     for numbers in (shape, offsets):
         if not isinstance(numbers, list) or not all(
-            type(n) is int and 0 <= n < _MAX_INT for n in numbers
+            type(n) is int and 0 <= n < MAX_INT for n in numbers
         ):
             raise ValueError(f"{name!r:.40} has sizes that are none")
     if len(offsets) != 2 or len(shape) > 64:
@@ -276,12 +276,13 @@ def _read_at(descriptor, position, n_bytes):
     os.lseek(descriptor, position, os.SEEK_SET)
     parts = []
     while n_bytes > 0:
-        part = os.read(descriptor, min(n_bytes, _CHUNK))
+        part = os.read(descriptor, n_bytes)
         if not part:
             break
         parts.append(part)
         n_bytes -= len(part)
-    return b"".join(parts)
+    # Mostly all came at once, and is not copied.
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _check_header_size(path, length, header, error):
@@ -315,41 +316,6 @@ def _check_digest(path, descriptor, size, header, digest):
         position += len(part)
     if found.hexdigest() != digest or position != size:
         raise damaged
-
-
-def _parse(text):
-    """Parse JSON strictly: no NaN, no huge numbers, no name twice."""
-    return json.loads(
-        text,
-        parse_constant=_refuse_constant,
-        parse_float=_finite_float,
-        parse_int=_small_int,
-        object_pairs_hook=_unique,
-    )
-
-
-def _refuse_constant(name):
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite_float(text):
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _small_int(text):
-    if len(text) > 20 or abs(number := int(text)) > _MAX_INT:
-        raise ValueError("an integer is too large")
-    return number
-
-
-def _unique(pairs):
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("a name occurs twice")
-    return content
 
 
 def _short(error):

@@ -17,6 +17,7 @@ if not BENCHMARKS.exists():
     pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
 sys.path.insert(0, str(BENCHMARKS))
 import _forged  # noqa: E402
+import _forged_models  # noqa: E402
 import _model_files  # noqa: E402
 
 
@@ -120,11 +121,11 @@ needs_values = pytest.mark.skipif(
 @needs_values
 def test_forged_models_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # names of sockets have to be short
-    sources = _forged.honest_models(tmp_path)
+    sources = _forged_models.honest_models(tmp_path)
     for source in sources.values():
         load(source, _forged.CUSTOM)
     n_files = 0
-    for number, (_, name, write) in enumerate(_forged.models(sources)):
+    for number, (_, name, write) in enumerate(_forged_models.models(sources)):
         path = tmp_path / f"{number}.forged"
         write(path)
         n_files += 1

@@ -21,6 +21,7 @@ if not BENCHMARKS.exists():
     pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
 sys.path.insert(0, str(BENCHMARKS))
 import _forged  # noqa: E402
+import _forged_checkpoints  # noqa: E402
 
 Y = _forged.Y
 
@@ -48,7 +49,7 @@ def sources(tmp_path_factory):
 def test_honest_files_and_their_rewritten_copies_go_on(kind, sources, tmp_path):
     """Otherwise everything below would be refused for a wrong reason."""
     copy = tmp_path / "copy"
-    _forged.forge_state(sources[kind], copy, lambda state: None)
+    _forged_checkpoints.forge_state(sources[kind], copy, lambda state: None)
     resumed = _forged.resume(kind, copy, width=2)
     whole = _forged.make(2, **_forged.TRAININGS[kind]).fit(Y)
     assert torch.equal(weights(resumed), weights(whole))
@@ -59,7 +60,9 @@ def test_forged_checkpoints_are_refused(sources, tmp_path, monkeypatch):
     """Before anything is loaded: Adam's fused kernel would crash on some."""
     monkeypatch.chdir(tmp_path)  # names of sockets have to be short
     n_files = 0
-    for number, (kind, name, write) in enumerate(_forged.checkpoints(sources)):
+    for number, (kind, name, write) in enumerate(
+        _forged_checkpoints.checkpoints(sources)
+    ):
         path = tmp_path / f"{number}.forged"
         write(path)
         n_files += 1
@@ -71,8 +74,8 @@ def test_forged_checkpoints_are_refused(sources, tmp_path, monkeypatch):
 
 def test_a_forged_state_changes_nothing(sources, tmp_path):
     path = tmp_path / "forged"
-    change = _forged.put("exp_avg", lambda t: torch.zeros(5))
-    _forged.forge_state(sources["plain"], path, change)
+    change = _forged_checkpoints.put("exp_avg", lambda t: torch.zeros(5))
+    _forged_checkpoints.forge_state(sources["plain"], path, change)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"exp_avg has shape \(5,\) and torch.float32"):
         _forged.resume("plain", path, width=2)
