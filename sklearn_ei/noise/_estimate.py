@@ -10,7 +10,7 @@ from ._evidence import STEPS, Evidence, gather_evidence
 from ._filtered import Measurements, blur_width
 
 # Of the measurements' root mean square: below is no noise that would be seen.
-_NEGLIGIBLE = 3e-4
+_NEGLIGIBLE = 6e-4
 _SMALL = 1.5e-3  # likewise, while the level still falls as images do
 _FALLING = 0.95  # of the level, by twice as many steps
 _UNSETTLED = 0.8
@@ -82,19 +82,23 @@ def examine(operator, y):
         If noise cannot be told from images.
     """
     measurements = Measurements(operator, y)
-    evidence, blur = gather_evidence(measurements), None
+    evidence = gather_evidence(measurements)
     if evidence is None:
         raise UnknownNoiseError(_unknown(operator))
     relative = evidence.level / measurements.rms
     is_noise_free = relative < _NEGLIGIBLE or (
         relative < _SMALL and evidence.change < _FALLING
     )
-    if not is_noise_free:
-        blur = _blur(measurements, evidence)
-        if blur is not None:
-            evidence = gather_evidence(measurements, blur) or evidence
-        if evidence.change < _UNSETTLED:
-            raise UnknownNoiseError(_unknown(operator, evidence.level))
+    blur = _blur(measurements, evidence)
+    if blur is not None:
+        blurred = gather_evidence(measurements, blur)
+        # What is left of images may correlate, too, but still falls.
+        if blurred is None or (is_noise_free and blurred.change < _FALLING):
+            blur = None
+        else:
+            evidence, is_noise_free = blurred, False
+    if not is_noise_free and evidence.change < _UNSETTLED:
+        raise UnknownNoiseError(_unknown(operator, evidence.level))
     return Findings(
         evidence,
         measurements.rms,
@@ -190,7 +194,7 @@ def fit_levels(evidence, *, sigma, gain):
     asked = [name for name, value in known.items() if value == "auto"]
     signal = np.maximum(evidence.signal, 0)
     columns = {"sigma": np.ones_like(signal), "gain": signal}
-    weights = evidence.count / evidence.count.sum()
+    weights = evidence.size / evidence.size.sum()
     if len(asked) == 1 and not any(levels.values()):
         share = float(weights @ np.sqrt(columns[asked[0]]))
         solution = [(evidence.level / max(share, 1e-30)) ** 2]

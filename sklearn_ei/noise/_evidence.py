@@ -32,7 +32,7 @@ class Evidence(NamedTuple):
         Of the noise in each group, or more where the operator is wrong.
     signal : ndarray of shape (n_groups,)
         Mean signal of the entries that the noise in a group came from.
-    count : ndarray of shape (n_groups,)
+    size : ndarray of shape (n_groups,)
         Entries of each group.
     unexplained : float
         Standard deviation of the noise if it were all that no image explains.
@@ -44,7 +44,7 @@ class Evidence(NamedTuple):
 
     std: np.ndarray
     signal: np.ndarray
-    count: np.ndarray  # type: ignore[assignment]
+    size: np.ndarray
     unexplained: float
     change: float
     correlations: dict
@@ -55,7 +55,7 @@ class Evidence(NamedTuple):
 
         The mean square would be that of the groups which model errors spoil most.
         """
-        return float(np.average(self.std, weights=self.count))
+        return float(np.average(self.std, weights=self.size))
 
 
 @torch.no_grad()

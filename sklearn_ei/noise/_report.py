@@ -98,7 +98,7 @@ def estimate_noise(operator, y):
     of its statistical errors), that one counts. σ is the mean of the groups' standard
     deviations. k doubles from 16 to 128 until the level stays within 1 %.
 
-    *Noise-free* is what lies below 3·10⁻⁴ of the root mean square of the
+    *Noise-free* is what lies below 6·10⁻⁴ of the root mean square of the
     measurements, or below 1.5·10⁻³ if it still falls by 5 % or more as k doubles,
     as images do and noise does not.
 
@@ -169,7 +169,7 @@ def _choose(findings):
     floor = 0.05 * evidence.level  # a group without noise is as good as that
     logs = np.log(np.maximum(evidence.std, floor))
     errors = logs - np.log(np.maximum(np.sqrt(line), floor))
-    weights = evidence.count / evidence.count.sum()
+    weights = evidence.size / evidence.size.sum()
     one = weights @ np.square(logs - weights @ logs)
     if weights @ np.square(errors) > _EXPLAINS * one:
         return gaussian
