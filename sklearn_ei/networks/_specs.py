@@ -2,6 +2,7 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
 
@@ -130,7 +131,14 @@ class Unrolled(NetworkSpec):
         """Refuse counts out of range, and a network that is none."""
         check_scalar(self.n_stages, "n_stages", Integral, min_val=1)
         check_scalar(self.n_consistency, "n_consistency", Integral, min_val=0)
-        check_network(self._part(), "network of Unrolled")
+        part = self._part()
+        check_network(part, "network of Unrolled")
+        if isinstance(part, NetworkSpec) and part.n_consistency > 0:
+            raise ValueError(
+                f"Got network={brief(part)} of Unrolled, whose own n_consistency would "
+                "not count, but expected one without steps of data consistency; "
+                "multiply n_stages instead."
+            )
 
     def build(self, n_channels, n_spatial_dims, generator):
         """Return all stages; see :class:`NetworkSpec`."""
@@ -165,7 +173,8 @@ class _Own(NetworkSpec):
                 f"The factory passed as network returned {type(made).__name__}, but "
                 "expected a torch.nn.Module."
             )
-        return made
+        # It may return the same one each time, or keep what it returned.
+        return copy.deepcopy(made)
 
 
 def check_network(network, name="network"):
@@ -190,14 +199,24 @@ def check_network(network, name="network"):
 
 def is_described(network):
     """Return whether a network consists of descriptions alone, to its innermost."""
-    parts = [network]
-    if isinstance(network, NetworkSpec):
-        parts += [
-            value
-            for value in network.get_params().values()
-            if callable(value) or isinstance(value, NetworkSpec)
-        ]
-    return all(isinstance(part, NetworkSpec) for part in parts)
+    return all(isinstance(part, NetworkSpec) for part in _parts(network))
+
+
+def _parts(network):
+    """Return a network and all that its description is made of."""
+    if not isinstance(network, NetworkSpec):
+        return [network]
+    inner = network.get_params().values()
+    return [
+        network,
+        *(part for part in inner if callable(part) or isinstance(part, NetworkSpec)),
+    ]
+
+
+def _is_ours(part):
+    """Return whether a description is one of this package, whose draws are known."""
+    package = __name__.partition(".")[0]
+    return isinstance(part, NetworkSpec) and type(part).__module__.startswith(package)
 
 
 def as_spec(network):
@@ -228,10 +247,14 @@ def build_stages(network, image_layout, seed):
     """
     n_dims = len(image_layout.shape)
     generator = None if seed is None else make_generator(seed)
-    stages = as_spec(network).build(image_layout.n_channels, n_dims, generator)
-    for stage in stages:
-        if not isinstance(stage, ResidualUNet):
-            _try_network(stage, (1, *image_layout.tensor_shape))
+    # Modules of others draw from torch's global generator, lazy ones when they are
+    # first called.
+    draws = seed is not None and not all(map(_is_ours, _parts(network)))
+    with seeded_initialisation(seed) if draws else nullcontext():
+        stages = as_spec(network).build(image_layout.n_channels, n_dims, generator)
+        for stage in stages:
+            if not isinstance(stage, ResidualUNet):
+                _try_network(stage, (1, *image_layout.tensor_shape))
     if n_dims == 2:
         stages = [stage.to(memory_format=torch.channels_last) for stage in stages]
     return stages

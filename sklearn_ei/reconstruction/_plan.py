@@ -311,6 +311,11 @@ class Planner:
         function = make_function(
             self.network, term, image_layout, precision, self.seeds.weights
         )
+        if not any(weight.requires_grad for weight in function.parameters()):
+            raise ValueError(
+                f"Got network={brief(self.parameters['network'])}, but expected one "
+                "that has weights to train (with requires_grad)."
+            )
         if not self.goes_on:
             return function
         trained = self.estimator.function_

@@ -1,15 +1,17 @@
 """The skorch net behind the estimators."""
 
+from contextlib import nullcontext
+
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 
 from ..losses import critic_error
 from ..utils.dataset import BatchLoader
-from ..utils.random import RandomStream
+from ..utils.random import RandomStream, mix_seeds, seeded_torch
 from ._divergence import check_epoch
 from ._interrupts import Interrupts
-from .machine import CapturedStep, SharedFunction, can_capture
+from .machine import CapturedStep, SharedFunction, can_capture, may_draw
 
 
 class ReconstructionNet(NeuralNet):
@@ -116,8 +118,24 @@ class ReconstructionNet(NeuralNet):
             elements = elements.to(self.device, non_blocking=True)
         # What processes tell each other is in no record.
         captured = self.captured_ if self.processes is None else None
-        step = self.compute_step if captured is None else captured
-        return step(y, truth, start, elements)
+        if captured is not None:
+            return captured(y, truth, start, elements)
+        with self._own_draws():
+            return self.compute_step(y, truth, start, elements)
+
+    def _own_draws(self):
+        """Return the context in which parts of the user's draw from torch itself.
+
+        The draws of a step follow from its number, so that nothing has to be kept
+        for a training that goes on.
+        """
+        if not may_draw(self.module_, self.criterion_):
+            return nullcontext()
+        rank = 0 if self.processes is None else self.processes.rank
+        history = self.history
+        number = len(history), len(history[-1]["batches"])
+        seed = mix_seeds(self.seed, *number, rank)
+        return seeded_torch(seed, torch.device(self.device))
 
     def evaluate(self, y, truth, start, elements):
         """Return the objective of a batch.

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from .params import brief
 
-_FORK_LOCK = threading.Lock()
+_FORK_LOCK = threading.RLock()  # what is seeded may itself train a network
 
 
 def draw_seed(random_state):
@@ -40,9 +40,38 @@ def seeded_initialisation(seed):
     ``torch.nn`` modules draw their weights from the global generator. The lock
     keeps concurrent fits (joblib's threading backend) from mixing their draws.
     """
-    with _FORK_LOCK, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded_torch(seed, torch.device("cpu")):
         yield
+
+
+@contextmanager
+def seeded_torch(seed, device):
+    """Seed torch's own generators of the CPU and of a device, then restore them.
+
+    For what is not ours and draws from them, such as dropout. Within this context
+    all other threads that enter it wait.
+
+    Parameters
+    ----------
+    seed : int
+        Of both generators.
+    device : torch.device
+        Where the draws take place.
+    """
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
+    with _FORK_LOCK:
+        before = [generator.get_state() for generator in generators]
+        try:
+            # Not torch.manual_seed, which seeds the generators of every device.
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
 
 
 class RandomStream(torch.nn.Module):
@@ -78,6 +107,11 @@ class RandomStream(torch.nn.Module):
         super().__setstate__(state)
         position, self.generator = state["generator"], torch.Generator()
         self.generator.set_state(position)
+
+
+def mix_seeds(*seeds):
+    """Return one seed that follows from several integers from zero."""
+    return int(np.random.SeedSequence(seeds).generate_state(1)[0])
 
 
 def spawn_seeds(random_state, count):

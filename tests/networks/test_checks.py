@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from sklearn_ei.networks import EncoderDecoder, PatchDiscriminator, ResidualUNet
 
@@ -16,3 +17,16 @@ from sklearn_ei.networks import EncoderDecoder, PatchDiscriminator, ResidualUNet
 def test_sizes_that_make_no_network(network, parameters, message):
     with pytest.raises(ValueError, match=message):
         network(**parameters)
+
+
+@pytest.mark.parametrize("n_dims", [1, 2])
+def test_critic_scores_one_image_of_one_pixel_at_the_end(n_dims):
+    """Batch normalisation has nothing to divide by there."""
+    critic = PatchDiscriminator(width=2, depth=3, n_spatial_dims=n_dims)
+    scores = critic(torch.rand(1, 1, *[8] * n_dims))
+    assert scores.shape == (1, 1, *[1] * n_dims)
+    assert scores.isfinite().all()
+    scores.sum().backward()
+    # Two images have a variance, and are scored as torch's layers do.
+    pair = torch.rand(2, 1, *[8] * n_dims)
+    assert torch.equal(critic(pair), critic.layers(pair))

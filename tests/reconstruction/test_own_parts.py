@@ -22,6 +22,7 @@ from sklearn_ei.losses import DataTerm, MeasurementConsistency
 from sklearn_ei.metrics import psnr
 from sklearn_ei.networks import NetworkSpec, UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
+from sklearn_ei.operators import Inpainting
 from tests.cases import Snapshot
 
 TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=4, depth=2), n_stages=2)}
@@ -263,3 +264,74 @@ def test_three_bands_by_the_linear_methods_and_their_rank(tmp_path):
     report = check_group_rank(operator, Shifts(), random_state=0)
     assert (report.n, report.m) == (360, 120)
     assert report.rank == 360  # three bands are seen through all masks in turn
+
+
+# ------------------------------------------------------------- hidden state of networks
+def lazy_layers(n_channels, n_dims):
+    return nn.Sequential(
+        nn.LazyConv2d(4, 3, padding=1), nn.ReLU(), nn.LazyConv2d(n_channels, 1)
+    )
+
+
+class DrawsFromTorch(NetworkSpec):
+    def build(self, n_channels, n_spatial_dims, generator):
+        return [nn.Conv2d(n_channels, n_channels, 3, padding=1)]
+
+
+@pytest.mark.parametrize("network", [lazy_layers, DrawsFromTorch()])
+def test_weights_follow_random_state_alone(network):
+    """Also those of layers that have none until they are called."""
+    frames = np.random.default_rng(0).random((3, 8, 8))
+    fits = []
+    for global_seed in (0, 1):
+        torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        ei = EquivariantReconstructor(
+            Inpainting(0.3, random_state=0),
+            Shifts(),
+            network=network,
+            max_epochs=1,
+            random_state=0,
+            check_rank=False,
+        ).fit(frames)
+        assert torch.equal(torch.get_rng_state(), before)
+        fits.append(ei.predict(frames))
+    np.testing.assert_array_equal(*fits)
+
+
+def test_what_a_factory_keeps_is_not_trained():
+    kept = nn.Conv2d(1, 1, 3, padding=1)
+    before = kept.weight.detach().clone()
+    frames = np.random.default_rng(0).random((3, 8, 8))
+    ei = EquivariantReconstructor(
+        Inpainting(0.3, random_state=0),
+        Shifts(),
+        network=Unrolled(lambda n_channels, n_dims: kept, n_stages=2),
+        max_epochs=1,
+        random_state=0,
+        check_rank=False,
+    ).fit(frames)
+    images = ei.predict(frames)
+    assert torch.equal(kept.weight, before)
+    first, second = ei.function_.stages
+    assert not torch.equal(first.weight, second.weight)
+    np.testing.assert_array_equal(clone(ei).fit(frames).predict(frames), images)
+    np.testing.assert_array_equal(ei.predict(frames), images)
+
+
+def test_steps_within_steps_are_refused():
+    inner = Unrolled(UNet(width=4, depth=2), n_stages=2, n_consistency=1)
+    with pytest.raises(ValueError, match="n_consistency would not count"):
+        Unrolled(inner, n_stages=2).check()
+    inner.set_params(n_consistency=0)
+    Unrolled(inner, n_stages=2).check()
+
+
+@pytest.mark.parametrize(
+    "network", [nn.Identity(), nn.Conv2d(1, 1, 1).requires_grad_(False)]
+)
+def test_networks_without_weights_to_train_are_refused(network):
+    ei = EquivariantReconstructor(Inpainting(0.3), network=network, alpha=0)
+    with pytest.raises(ValueError, match=r"Got network=.* weights to train"):
+        ei.fit(np.ones((3, 8, 8)))
+    assert not hasattr(ei, "function_")

@@ -11,6 +11,7 @@ from sklearn_ei.networks import (
 )
 from sklearn_ei.operators import Inpainting
 from sklearn_ei.training import DivergenceError, ReconstructionNet, WarmUpCosine
+from sklearn_ei.training.machine import may_draw
 from sklearn_ei.utils.dataset import BatchedDataset, BatchLoader
 from sklearn_ei.utils.random import RandomStream, seeded_initialisation, spawn_seeds
 
@@ -287,3 +288,63 @@ def test_initialisation_neither_reads_nor_moves_the_global_state():
 def test_seeds_differ_and_repeat():
     assert spawn_seeds(0, 3) == spawn_seeds(0, 3)
     assert len({*spawn_seeds(0, 3), *spawn_seeds(1, 3)}) == 6
+
+
+def noisy_net(dropout=True, **kwargs):
+    with seeded_initialisation(0):
+        layer = torch.nn.Dropout(0.5) if dropout else torch.nn.Identity()
+        network = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1), layer)
+    operator = Inpainting(mask=np.ones((4, 4)), image_shape=(4, 4)).resolve()
+    objective = EquivariantObjective(
+        MeasurementConsistency().resolve(operator, None, 0), None, 0.0
+    )
+    return ReconstructionNet(
+        ReconstructionFunction([network]),
+        objective,
+        optimizer=torch.optim.Adam,
+        lr=1e-2,
+        batch_size=2,
+        train_split=None,
+        verbose=0,
+        **kwargs,
+    ).initialize()
+
+
+def test_what_draws_from_torch_itself_follows_the_seed():
+    """Dropout neither depends on, nor moves, torch's global generator."""
+    data = BatchedDataset(torch.ones(4, 1, 4, 4))
+    weights, losses = [], []
+    for global_seed, seed in [(0, 1), (5, 1), (5, 2)]:
+        torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        net = noisy_net(seed=seed).partial_fit(data, epochs=2)
+        assert torch.equal(torch.get_rng_state(), before)
+        weights.append(net.module_.stages[0][0].weight.detach())
+        losses.append(net.history[:, "batches", :, "train_loss"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+    # Every step has draws of its own.
+    assert len({loss for epoch in losses[0] for loss in epoch}) == 4
+
+
+def test_draws_go_on_where_a_training_stopped():
+    data = BatchedDataset(torch.ones(4, 1, 4, 4))
+    whole = noisy_net().partial_fit(data, epochs=3)
+    first = noisy_net().partial_fit(data, epochs=1)
+    second = noisy_net()
+    second.load_training_state(first.training_state())
+    second.history_ = first.history
+    second.partial_fit(data, epochs=2)
+    for a, b in zip(
+        whole.module_.parameters(), second.module_.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_known_networks_leave_torch_alone():
+    """Nothing waits for other threads where nothing is drawn."""
+    net = noisy_net(dropout=False)
+    assert not may_draw(net.module_, net.criterion_)
+    assert may_draw(noisy_net().module_)
+    own = type("Own", (torch.nn.Conv2d,), {"__module__": "users"})(1, 1, 1)
+    assert may_draw(torch.nn.Sequential(own))

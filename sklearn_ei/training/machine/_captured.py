@@ -7,19 +7,13 @@ import warnings
 
 import torch
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
-from torch import nn
+
+from ._draws import has_random_layers
 
 _WARM_UP = 3  # steps on which lazy initialisation happens
 # Between the loss of the first replay and the same loss step by step; what bfloat16
 # and another order of additions make of it is far below.
 _TOLERANCE = 1e-2
-_DROPOUTS: tuple[type[nn.Module], ...] = (
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-)
-_DROPOUTS += (nn.AlphaDropout, nn.FeatureAlphaDropout)
 # One capture at a time in a process, and nothing may wait for a GPU meanwhile.
 _CAPTURING = threading.Lock()
 
@@ -52,7 +46,7 @@ def can_capture(net):
         or isinstance(cb, LRScheduler | ParamMapper)
         for cb in callbacks
     )
-    random = any(isinstance(m, _DROPOUTS) for m in net.module_.modules())
+    random = has_random_layers(net.module_)
     return net.criterion_.depends_on_tensors_alone and not meddles and not random
 
 
