@@ -1,40 +1,77 @@
-"""What the classical estimators share: they learn nothing but ‖A‖."""
+"""What the classical estimators share: they learn nothing but ‖A‖ and λ."""
 
+import copy
+import warnings
 from abc import abstractmethod
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
+from ..utils.params import check_option
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
 from ._base import BaseReconstructor
+from ._regularization import search
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Minimisers for a stack of measurements.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (batch, channel, *image_shape)
+        The minimisers.
+    converged : torch.Tensor of bool
+        For each problem, whether the tolerance was met.
+    """
+
+    images: torch.Tensor
+    converged: torch.Tensor
 
 
 class ClassicalReconstructor(BaseReconstructor):
     """Base class of estimators that minimise a convex function for each sample.
 
-    A subclass has parameters ``operator``, ``regularization`` and
-    ``n_iterations``, and supplies :meth:`_learn` and ``_reconstruct``.
+    A subclass has parameters ``operator``, ``regularization``, ``n_iterations``,
+    ``tol`` and ``nonneg``, and supplies the three methods below.
     """
 
     @abstractmethod
     def _learn(self, operator, y):
         """Return further fitted attributes; ``y`` is the stack as a tensor."""
 
+    @abstractmethod
+    def _minimise(self, y, A, regularization):
+        """Return the :class:`Solution` for a tensor (batch, channel, *shape)."""
+
+    @abstractmethod
+    def _error(self, operator, y):
+        """Return the error of a λ, as a callable, and where to start the search."""
+
     def _check_params(self):
-        check_scalar(self.regularization, "regularization", Real, min_val=0)
-        if not np.isfinite(self.regularization):
-            raise ValueError(
-                f"Got regularization={self.regularization}, but expected a finite "
-                "number."
-            )
+        if isinstance(self.regularization, str):
+            check_option("regularization", self.regularization, ("auto",))
+        else:
+            check_scalar(self.regularization, "regularization", Real, min_val=0)
+            if not np.isfinite(self.regularization):
+                raise ValueError(
+                    f"Got regularization={self.regularization}, but expected a finite "
+                    "number."
+                )
         check_scalar(self.n_iterations, "n_iterations", Integral, min_val=1)
+        check_scalar(self.tol, "tol", Real, min_val=0, include_boundaries="neither")
+        check_scalar(self.nonneg, "nonneg", (bool, np.bool_))
 
     @own_torch()
+    @torch.no_grad()
     def fit(self, Y: Any, y: Any = None) -> Self:
-        """Fix the operator's shapes and the scale of the regularization.
+        """Fix the operator's shapes, and the regularization and its scale.
 
         Parameters
         ----------
@@ -60,10 +97,31 @@ class ClassicalReconstructor(BaseReconstructor):
         fitted["operator_norm_"] = operator.squared_norm() ** 0.5
         tensor = fitted["measurement_layout_"].to_tensor(checked)
         fitted.update(self._learn(operator, tensor))
+        regularization = self.regularization
+        if isinstance(regularization, str):
+            solver = copy.copy(self)
+            vars(solver).update(fitted)
+            regularization = search(*solver._error(operator, tensor))
+        fitted["regularization_"] = float(regularization)
         for name, value in fitted.items():
             setattr(self, name, value)
         record_features(self, Y)
         return self
+
+    @torch.no_grad()
+    def _reconstruct(self, y, A):
+        solution = self._minimise(y, A, self.regularization_)
+        missed = int((~solution.converged).sum())
+        if missed:
+            warnings.warn(
+                f"{type(self).__name__} stopped after n_iterations="
+                f"{self.n_iterations} with {missed} of {solution.converged.numel()} "
+                f"images, but expected to reach tol={self.tol:g}; raise n_iterations, "
+                "tol or regularization.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return solution.images
 
     @property
     def _norm(self):

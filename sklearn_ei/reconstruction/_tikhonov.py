@@ -1,34 +1,34 @@
 """Tikhonov regularisation."""
 
-import warnings
-from numbers import Real
-
-import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, lsmr
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar
 
-from ._classical import ClassicalReconstructor
+from ..utils.cgls import cgls
+from ._classical import ClassicalReconstructor, Solution
+from ._projected_gradient import nonnegative_least_squares
+from ._regularization import GeneralisedCrossValidation
 
-_STOPPED_EARLY = 7  # how lsmr says that it ran out of iterations
+_START = 1e-3
 
 
 class TikhonovReconstructor(ClassicalReconstructor):
-    """Tikhonov reconstruction, linear and without training.
+    """Tikhonov reconstruction, without training; linear, but for ``nonneg``.
 
     Parameters
     ----------
     operator : ForwardOperator
         A. Shapes that it leaves open are taken from the measurements.
-    regularization : float, default=1e-4
+    regularization : float or "auto", default="auto"
         λ, relative to ‖A‖²: components whose singular value is below √λ · ‖A‖ are
-        damped. It depends neither on the units of A nor on those of the data;
-        noise asks for more. With 0 it is the least-squares solution A†y.
+        damped. It depends neither on the units of A nor on those of the data. With
+        0 it is the least-squares solution A†y. ``"auto"``: the one that predicts
+        measurements best that were held out; see Notes.
     n_iterations : int, default=1000
-        Most iterations of LSMR for each sample.
-    tol : float, default=1e-6
-        Relative tolerance at which LSMR stops, its ``atol`` and ``btol``.
+        Most iterations, each with one A and one Aᵀ.
+    tol : float, default=1e-5
+        Length of the (projected) gradient, relative to that at x = 0, at which
+        iterations stop.
+    nonneg : bool, default=False
+        Whether images have to be non-negative.
 
     Attributes
     ----------
@@ -36,6 +36,8 @@ class TikhonovReconstructor(ClassicalReconstructor):
         The operator with its shapes fixed.
     operator_norm_ : float
         ‖A‖, by power iteration; at most about 5 % too large.
+    regularization_ : float
+        λ, as given or as found.
     measurement_shape_ : tuple of int
         Shape of one measurement, channels (if any) last.
     n_features_in_ : int
@@ -52,72 +54,110 @@ class TikhonovReconstructor(ClassicalReconstructor):
 
         ‖A x − y‖² + λ ‖A‖² ‖x‖²,
 
-    found by SciPy's ``lsmr`` [1]_ from zero, sample by sample.
+    found by conjugate gradients (CGLS) [1]_ from zero; over x ≥ 0, by accelerated
+    projected gradients (FISTA) [2]_ that start anew where the objective would grow
+    [3]_.
+
+    With ``regularization="auto"`` λ minimises the generalised cross-validation [4]_
+    of up to four samples, with residuals measured in the domain of images,
+
+        ‖A† (y − A x)‖² / tr(A†ᵀ A† (I − H))²,   H = ∂(A x)/∂y,
+
+    the trace from random signs. It is the limit of leaving out one measurement after
+    another; leaving out views, as for total variation, says little here, since the
+    image of least norm has next to nothing, and so no noise, in a view that is not
+    given. With ``nonneg`` it is λ of the linear problem, too. λ moves from 1e-3 by
+    half decades as long as that falls by 0.5 % and iterations converge, and ends in
+    the vertex of a parabola: 5 to 10 reconstructions of twice these samples. Where
+    all measurements are zero, λ is 1e-3.
 
     References
     ----------
-    .. [1] D. C.-L. Fong and M. A. Saunders, "LSMR: An iterative algorithm for
-       sparse least-squares problems", SIAM J. Sci. Comput. 33, 2011.
+    .. [1] Å. Björck, "Numerical Methods for Least Squares Problems", 1996.
+    .. [2] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding
+       algorithm for linear inverse problems", SIAM J. Imaging Sci. 2, 2009.
+    .. [3] B. O'Donoghue and E. Candès, "Adaptive restart for accelerated gradient
+       schemes", Found. Comput. Math. 15, 2015.
+    .. [4] G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a
+       method for choosing a good ridge parameter", Technometrics 21, 1979.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sklearn_ei import TikhonovReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
+    <<<<<<< HEAD
     >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
     >>> Y = operator.measure(np.ones((3, 16, 16)))
     >>> TikhonovReconstructor(operator).fit(Y).predict(Y).shape
+    =======
+    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
+    >>> tikhonov = TikhonovReconstructor(ParallelBeamCT(20), regularization=1e-4)
+    >>> tikhonov.fit(Y).predict(Y).shape
+    >>>>>>> w/classical
     (3, 16, 16)
     """
 
-    def __init__(self, operator, *, regularization=1e-4, n_iterations=1000, tol=1e-6):
+    def __init__(
+        self,
+        operator,
+        *,
+        regularization="auto",
+        n_iterations=1000,
+        tol=1e-5,
+        nonneg=False,
+    ):
         self.operator = operator
         self.regularization = regularization
         self.n_iterations = n_iterations
         self.tol = tol
-
-    def _check_params(self):
-        super()._check_params()
-        check_scalar(self.tol, "tol", Real, min_val=0, include_boundaries="neither")
+        self.nonneg = nonneg
 
     def _learn(self, operator, y):
         return {}
 
-    def _reconstruct(self, y, A):
-        return torch.cat([self._solve(sample[None], A) for sample in y])
-
-    def _solve(self, y, operator):
-        """Return the minimiser for one sample (1, channel, *measurement_shape)."""
-        norm = self._norm
-        image_shape = (1, *self.image_layout_.tensor_shape)
-
-        def apply(function, shape):
-            def on_vector(vector):
-                tensor = torch.from_numpy(vector.astype(np.float32)).reshape(shape)
-                return function(tensor).numpy().ravel().astype(np.float64) / norm
-
-            return on_vector
-
-        system = LinearOperator(
-            (y.numel(), int(np.prod(image_shape))),
-            matvec=apply(operator.forward, image_shape),
-            rmatvec=apply(operator.adjoint, y.shape),
-            dtype=np.float64,  # of lsmr's own vectors; A computes in float32
+    def _minimise(self, y, A, regularization):
+        n_iterations = int(self.n_iterations)
+        if not self.nonneg:
+            return self._least_squares(y, A, regularization)
+        data, forward, adjoint = self._system(y, A, regularization)
+        x, converged = nonnegative_least_squares(
+            forward,
+            adjoint,
+            data,
+            squared_norm=1 + regularization,
+            tol=self.tol,
+            n_iterations=n_iterations,
         )
-        solution, stop, *_ = lsmr(
-            system,
-            y.numpy().ravel().astype(np.float64) / norm,
-            damp=self.regularization**0.5,
-            atol=self.tol,
-            btol=self.tol,
-            maxiter=self.n_iterations,
+        return Solution(x, converged)
+
+    def _least_squares(self, y, A, regularization):
+        n_iterations = int(self.n_iterations)
+        data, forward, adjoint = self._system(y, A, regularization)
+        x, _, steps = cgls(forward, adjoint, data, n_iterations, rtol=self.tol)
+        return Solution(x, torch.full((len(y),), steps < n_iterations))
+
+    def _system(self, y, A, regularization):
+        """Return [y/‖A‖; 0] as vectors, and [A/‖A‖; √λ] with its transpose."""
+        norm, root = self._norm, regularization**0.5
+        shape = A.adjoint(y).shape
+        n_data = y[0].numel()
+
+        def forward(x):
+            measured = A.forward(x) / norm
+            return torch.cat([measured.flatten(1), root * x.flatten(1)], dim=1)
+
+        def adjoint(z):
+            measured = z[:, :n_data].reshape(y.shape)
+            image = z[:, n_data:].reshape(shape)
+            return A.adjoint(measured) / norm + root * image
+
+        nothing = y.new_zeros((len(y), shape[1:].numel()))
+        return torch.cat([y.flatten(1) / norm, nothing], dim=1), forward, adjoint
+
+    def _error(self, operator, y):
+        # Of the linear problem, also for x ≥ 0.
+        return (
+            GeneralisedCrossValidation(self._least_squares, operator, y),
+            _START,
         )
-        if stop == _STOPPED_EARLY:
-            warnings.warn(
-                f"{type(self).__name__} stopped after n_iterations="
-                f"{self.n_iterations}, but expected to reach tol={self.tol:g}; raise "
-                "n_iterations, tol or regularization.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return torch.from_numpy(solution.astype(np.float32)).reshape(image_shape)

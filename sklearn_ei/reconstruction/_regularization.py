@@ -1,0 +1,178 @@
+"""λ without ground truth: the search, and two errors to be searched over."""
+
+import math
+
+import numpy as np
+import torch
+
+from ..operators import RestrictedOperator
+from ..utils.random import make_generator
+
+_N_SAMPLES = 4
+_N_FOLDS = 10
+_STEP = 10**0.5
+_GAIN = 0.005  # what a step has to gain, so that flat errors do not lead away
+_RANGE = (1e-8, 1e2)
+
+
+def search(error, start):
+    """Return λ of the least error, by steps of half a decade and a parabola.
+
+    Steps go on as long as they gain at least 0.5 %, so that there is no grid whose
+    edge could be mistaken for a minimum. The last one is refined by the parabola
+    through the logarithms of three neighbouring errors.
+
+    Parameters
+    ----------
+    error : callable
+        Returns the error of a λ, positive; or None where λ cannot be used, such as
+        one at which the solver does not converge.
+    start : float
+        Where the search starts.
+
+    Returns
+    -------
+    best : float
+        ``start``, if its error cannot be told.
+    """
+    known = {}
+
+    def score(step):
+        weight = start * _STEP**step
+        if step not in known:
+            value = error(weight) if _RANGE[0] <= weight <= _RANGE[1] else None
+            usable = value is not None and value > 0 and math.isfinite(value)
+            known[step] = math.log(value) if usable else math.inf
+        return known[step]
+
+    best = 0
+    if math.isinf(score(best)):
+        return start
+    for direction in (-1, 1):
+        while score(best + direction) < known[best] - _GAIN:
+            best += direction
+    below, here, above = (score(best + i) for i in (-1, 0, 1))
+    bend = below - 2 * here + above
+    shift = 0.0
+    if math.isfinite(bend) and bend > 0:
+        shift = min(0.5, max(-0.5, (below - above) / (2 * bend)))
+    return start * _STEP ** (best + shift)
+
+
+class HeldOutError:
+    """The error in predicting a tenth of the measurements, by any solver.
+
+    Up to four samples, or as many parts of fewer, whole slices along the operator's
+    ``natural_axis`` (its calibration lines excepted) or drawn entries.
+
+    Parameters
+    ----------
+    minimise : callable
+        Returns the solution for ``(y, A, regularization)``, with ``images`` and
+        ``converged``; the weight of the data is proportional to the number of
+        measurements.
+    operator : ForwardOperator
+        A, with its shapes fixed.
+    y : torch.Tensor of shape (n_samples, channel, *measurement_shape)
+        Measurements.
+    """
+
+    def __init__(self, minimise, operator, y):
+        self.minimise = minimise
+        self.operator = operator
+        kept, measured = _kept_parts(operator)
+        if not kept:
+            self.y = y[:0]
+            return
+        which = _spread(len(y))
+        n = min(_N_SAMPLES, len(which) * len(kept))
+        self.y = y[[which[i % len(which)] for i in range(n)]]
+        self.kept = torch.stack([kept[i * len(kept) // n] for i in range(n)])[:, None]
+        self.part = RestrictedOperator(operator, self.kept)
+        # Of fewer measurements λ has to be smaller to weigh as much.
+        shares = [(k & measured).sum() / measured.sum() for k in self.kept[:, 0]]
+        self.share = float(torch.stack(shares).mean())
+
+    def __call__(self, regularization):
+        """Return Σ‖(1 − M)(A x − y)‖² / Σ‖(1 − M) y‖², or None; see :func:`search`."""
+        if not len(self.y):
+            return None
+        solution = self.minimise(self.y, self.part, regularization * self.share)
+        if not bool(solution.converged.all()):
+            return None
+        miss = self.operator.forward(solution.images) - self.y
+        reference = _energy(self.y.masked_fill(self.kept, 0))
+        return _energy(miss.masked_fill(self.kept, 0)) / reference if reference else 0.0
+
+
+class GeneralisedCrossValidation:
+    """GCV in the domain of images: leaving one out, in the limit of rotations.
+
+    With the influence matrix H, A x_λ = H y, and B = A†,
+
+        ‖B (y − H y)‖² / tr(Bᵀ B (I − H))²,
+
+    the trace by Hutchinson's method from one vector of random signs for each sample.
+    With B = I it is that of Golub, Heath and Wahba (1979), which favours images
+    that predict measurements; where A smooths, as CT does, they are noisier than
+    those that are nearest to the truth.
+
+    Parameters
+    ----------
+    minimise, operator, y
+        As in :class:`HeldOutError`.
+        x has to be linear in y.
+    """
+
+    def __init__(self, minimise, operator, y):
+        measured = torch.from_numpy(operator.measured_entries(each_channel=True))
+        self.minimise = minimise
+        self.operator = operator
+        self.y = torch.where(measured, y[_spread(len(y))], 0)
+        signs = torch.randint(0, 2, self.y.shape, generator=make_generator(0))
+        self.signs = torch.where(measured, 2.0 * signs - 1.0, 0)
+        self.probe = operator.pinv(self.signs)
+
+    def __call__(self, regularization):
+        """Return the error of a λ, or None; see :func:`search`."""
+        both = torch.cat([self.y, self.signs])
+        solution = self.minimise(both, self.operator, regularization)
+        if not bool(solution.converged.all()):
+            return None
+        residual, left = (both - self.operator.forward(solution.images)).chunk(2)
+        residual, left = self.operator.pinv(residual), self.operator.pinv(left)
+        trace = float((self.probe * left).sum(dtype=torch.float64))
+        return _energy(residual) / trace**2 if trace > 0 else None
+
+
+def _energy(z):
+    return float(z.square().sum(dtype=torch.float64))
+
+
+def _spread(n):
+    """Return a few of n samples, evenly spread."""
+    return np.linspace(0, n - 1, min(n, _N_SAMPLES)).round().astype(int)
+
+
+def _kept_parts(operator):
+    """Return masks of what is kept, for each part held out, and of what is measured."""
+    shape, axis = operator.measurement_shape, operator.natural_axis
+    measured = operator.measured_entries()
+    if axis is None:
+        # Entries have no order that would spread them: draw.
+        candidates = np.flatnonzero(measured)
+        candidates = np.random.default_rng(0).permutation(candidates)
+    else:
+        others = tuple(i for i in range(len(shape)) if i != axis)
+        candidates = np.flatnonzero(measured.any(axis=others))
+        candidates = np.setdiff1d(candidates, operator.calibration_lines())
+    n_folds = min(_N_FOLDS, len(candidates))
+    masks = []
+    for fold in range(n_folds if n_folds > 1 else 0):
+        kept = np.ones(shape, dtype=bool)
+        if axis is None:
+            kept.reshape(-1)[candidates[fold::n_folds]] = False
+        else:
+            np.moveaxis(kept, axis, 0)[candidates[fold::n_folds]] = False
+        masks.append(torch.from_numpy(kept))
+    return masks, torch.from_numpy(measured)
