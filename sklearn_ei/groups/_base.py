@@ -383,7 +383,7 @@ def _of_shape(result, x, group):
     if result.shape != x.shape:
         raise ValueError(
             f"{type(group).__name__} made images of shape {tuple(result.shape)} of "
-            f"{tuple(x.shape)}, but expected the same shape: _check_params(image_shape) "
-            "should refuse images that the group cannot act on."
+            f"{tuple(x.shape)}, but expected the same shape; images that the group "
+            "cannot act on are refused in _check_params(image_shape)."
         )
     return result

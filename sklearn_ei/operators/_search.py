@@ -144,7 +144,8 @@ def estimate_parameters(
         changed = clone(operator).set_params(**values)
         return _share(changed.resolve(measurement_shape=layout.shape), y)
 
-    values, scans = {}, {}
+    values: dict = {}
+    scans: dict = {}
     for turn in range(_ROUNDS if len(ranges) > 1 else 1):
         for name, choice in ranges.items():
             others = {k: v for k, v in values.items() if k != name}

@@ -86,15 +86,10 @@ class TikhonovReconstructor(ClassicalReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import TikhonovReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    <<<<<<< HEAD
     >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
     >>> Y = operator.measure(np.ones((3, 16, 16)))
-    >>> TikhonovReconstructor(operator).fit(Y).predict(Y).shape
-    =======
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> tikhonov = TikhonovReconstructor(ParallelBeamCT(20), regularization=1e-4)
+    >>> tikhonov = TikhonovReconstructor(operator, regularization=1e-4)
     >>> tikhonov.fit(Y).predict(Y).shape
-    >>>>>>> w/classical
     (3, 16, 16)
     """
 

@@ -90,14 +90,9 @@ class TotalVariationReconstructor(ClassicalReconstructor):
     >>> import numpy as np
     >>> from sklearn_ei import TotalVariationReconstructor
     >>> from sklearn_ei.operators import ParallelBeamCT
-    <<<<<<< HEAD
     >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
     >>> Y = operator.measure(np.ones((3, 16, 16)))
-    >>> tv = TotalVariationReconstructor(operator, n_iterations=20)
-    =======
-    >>> Y = ParallelBeamCT(20, image_shape=(16, 16)).measure(np.ones((3, 16, 16)))
-    >>> tv = TotalVariationReconstructor(ParallelBeamCT(20), regularization=1e-4)
-    >>>>>>> w/classical
+    >>> tv = TotalVariationReconstructor(operator, regularization=1e-4)
     >>> tv.fit(Y).predict(Y).shape
     (3, 16, 16)
     """
