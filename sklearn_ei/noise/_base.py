@@ -82,7 +82,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or ``y`` is zero or never varies.
+            If a parameter is out of its range, or ``y`` is zero throughout.
         UnknownNoiseError
             A ``ValueError``, too: if noise cannot be told from images.
 

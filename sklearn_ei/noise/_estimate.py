@@ -77,7 +77,7 @@ def examine(operator, y):
     Raises
     ------
     ValueError
-        If the measurements are zero, or never vary.
+        If the measurements are zero, or not finite, wherever A measures.
     UnknownNoiseError
         If noise cannot be told from images.
     """

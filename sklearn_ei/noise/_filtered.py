@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from ..utils.params import brief
 from ..utils.random import make_generator
 
 _N_ENTRIES = 200_000  # of measurements looked at, in whole samples
@@ -37,11 +38,18 @@ class Measurements:
 
     Raises
     ------
+    TypeError
+        If ``y`` is no tensor, or empty.
     ValueError
-        If no entry is live: all are zero, or the samples agree.
+        If no entry is live.
     """
 
     def __init__(self, operator, y):
+        if isinstance(y, np.ndarray) or not hasattr(y, "shape") or len(y) == 0:
+            raise TypeError(
+                f"Got y={brief(y)}, but expected a tensor of shape (n_samples, "
+                "channel, *measurement_shape), such as torch.from_numpy(Y)[:, None]."
+            )
         y = y[:_MAX_SAMPLES]
         y = y[: max(1, _N_ENTRIES // y[0].numel())].float()
         counted = y.isfinite().all(dim=0) & _measured(operator, y)
@@ -105,7 +113,8 @@ class Measurements:
 def _measured(operator, y):
     """Return where A has a row other than zero, of the shape of one sample."""
     if hasattr(operator, "measured_entries"):
-        return torch.as_tensor(operator.measured_entries()).to(y.device).expand_as(y[0])
+        measured = operator.measured_entries(each_channel=True)
+        return torch.as_tensor(measured).to(y.device).expand_as(y[0])
     image = operator.pinv(torch.zeros_like(y[:1]))
     x = torch.randn((4, *image.shape[1:]), generator=make_generator(0)).to(image)
     rows = operator.forward(x).abs().amax(dim=0)

@@ -67,8 +67,10 @@ def estimate_noise(operator, y):
 
     Raises
     ------
+    TypeError
+        If ``y`` is no tensor.
     ValueError
-        If the measurements are zero, or never vary.
+        If the measurements are zero, or not finite, wherever A measures.
 
     See Also
     --------

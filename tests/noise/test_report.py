@@ -228,3 +228,9 @@ def test_nothing_is_told_from_zeros(ct):
     operator, y = ct
     with pytest.raises(ValueError, match="Got measurements that are zero, or not fin"):
         estimate_noise(operator, torch.zeros_like(y))
+
+
+@pytest.mark.parametrize("y", [np.ones((2, 40, 91)), None, torch.ones((0, 1, 40, 91))])
+def test_what_is_no_tensor_of_measurements_is_refused(ct, y):
+    with pytest.raises(TypeError, match=r"Got y=.*but expected a tensor of shape"):
+        estimate_noise(ct[0], y)
