@@ -225,7 +225,7 @@ def finish(trained, plan, interrupts, *, kept):
         raise error
     if inside_a_search():
         raise error
-    state = f"the state after {len(trained.history)} of {plan.n_epochs} epochs"
+    state = f"the state after {trained.n_epochs} of {plan.n_epochs} epochs"
     if not kept:
         state = "nothing, as no epoch was whole, and is not fitted"
     warnings.warn(
