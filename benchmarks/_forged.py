@@ -16,6 +16,7 @@ from skorch.callbacks import Callback
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import Rotations
+from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils.tensor_file import read_file, write_file
 
@@ -23,8 +24,8 @@ N_EPOCHS, N_DONE = 4, 2
 OPERATOR = ParallelBeamCT(6, (12, 12))
 Y = OPERATOR.measure(np.random.default_rng(0).random((6, 12, 12)))
 HUGE = 30_000  # pixels along one side of an image that nobody should make
-# What describes a huge instrument, or a critic of a training to come, may load: but
-# nothing may be computed or made for it, so that it takes no memory.
+# What honestly describes a huge instrument may load: but nothing may be computed for
+# it, so that it takes no memory.
 DESCRIBED = "described"
 
 
@@ -60,9 +61,10 @@ class PowerCut(Callback):
 
 def make(width=2, **parameters):
     """Return an estimator that trains in a moment."""
-    settings = {"group": Rotations(12), "max_epochs": N_EPOCHS, "width": width}
-    settings |= {"depth": 2, "n_stages": 1, "random_state": 0, "check_rank": False}
-    settings |= {"operator": OPERATOR}
+    network = Unrolled(UNet(width=width, depth=2), n_stages=1)
+    settings = {"operator": OPERATOR, "group": Rotations(12), "network": network}
+    settings |= {"max_epochs": N_EPOCHS, "random_state": 0, "check_rank": False}
+    settings |= {"lr": 1e-5}  # wide networks leap
     return EquivariantReconstructor(**{**settings, **parameters})
 
 

@@ -42,7 +42,7 @@ def honest_models(folder, width=2):
         "sparse": make(width, **tiny, operator=sparse).fit(Z),
         "module": make(width, **tiny, network=Normed()).fit(Y),
         "factory": make(width, **tiny, network=make_normed).fit(Y),
-        "semi": make(width, **tiny, supervised=True, network=make_normed).fit(
+        "semi": make(width, **tiny, data_term="supervised", network=make_normed).fit(
             Y, np.where(np.arange(6)[:, None, None] > 3, np.nan, np.zeros((6, 12, 12)))
         ),
         "mask": make(width, **tiny, operator=Inpainting(mask=mask), group=Shifts()).fit(
@@ -211,14 +211,6 @@ def model_changes():
             parameter(
                 "EquivariantReconstructor", "network", {"reference": "ResidualUNet"}
             ),
-        ),
-    )
-    yield (
-        "factory",
-        f"{DESCRIBED}: a critic of width a million",
-        both(
-            parameter("EquivariantReconstructor", "width", 1_000_000),
-            parameter("EquivariantReconstructor", "beta", 0.1),
         ),
     )
     yield "ct", "128 MB that nothing names", extra_tensor

@@ -94,14 +94,14 @@ def check_fitted_values(estimator):
     )
 
 
-def restored_network(make, names, decoder, n_channels, *, of_user):
-    """Return a network with the weights of a file, without calling it on images.
+def check_planned_network(make, names, decoder, n_channels, *, of_user):
+    """Refuse a network that has other weights than a file holds.
 
     Parameters
     ----------
     make : callable
-        Without arguments; returns the network that the parameters describe, which
-        nothing has been tried with.
+        Without arguments; returns the network that the parameters describe, and
+        calls it on no image.
     names : dict of str to str
         Names of the stored weights, by key.
     decoder : Decoder
@@ -110,17 +110,13 @@ def restored_network(make, names, decoder, n_channels, *, of_user):
         That ``make`` gives the network.
     of_user : bool
         Whether the network is the user's own, and knows no number of the file but
-        that of channels. It may then need memory to be made at all.
-
-    Returns
-    -------
-    network : torch.nn.Module
+        that of channels. It may need memory to be made at all; its weights are then
+        compared when they are loaded.
 
     Raises
     ------
     ValueError
-        If the network would have other weights than the file holds: found out
-        before memory is taken, for all networks that can be made without.
+        Before memory is taken, for the network or from the file.
     """
     shapes = {key: decoder.tensors.like(name).shape for key, name in names.items()}
     n_elements = sum(shape.numel() for shape in shapes.values())
@@ -131,15 +127,11 @@ def restored_network(make, names, decoder, n_channels, *, of_user):
     except (NotImplementedError, RuntimeError):
         if not of_user:
             raise
-        planned = None
-    if planned is not None:
-        _expect(
-            {key: tensor.shape for key, tensor in planned.items()} == shapes,
-            "the network has other weights than its parameters",
-        )
-    network = make()
-    decoder.load_state(network, names)
-    return network
+        return
+    _expect(
+        {key: tensor.shape for key, tensor in planned.items()} == shapes,
+        "the network has other weights than its parameters",
+    )
 
 
 def _expect(holds, complaint):

@@ -114,7 +114,7 @@ def test_no_file_no_regular_file(tmp_path, monkeypatch):
 
 # Some of these are refused by what load calls in _values.
 needs_values = pytest.mark.skipif(
-    not hasattr(_model, "restored_network"), reason="load does not look at values"
+    not hasattr(_model, "check_planned_network"), reason="load does not look at values"
 )
 
 

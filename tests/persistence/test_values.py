@@ -15,7 +15,7 @@ from sklearn_ei.persistence._values import (
     all_finite,
     check_columns,
     check_fitted_values,
-    restored_network,
+    check_planned_network,
 )
 from sklearn_ei.utils.tensor_file import read_file, write_file
 
@@ -137,20 +137,18 @@ def stored(tmp_path):
     return Decoder(read_file(tmp_path / "file")[1], {}), names
 
 
-def test_networks_are_made_and_not_called(stored):
-    decoder, names = stored
-    network = restored_network(Sized, names, decoder, 1, of_user=True)
-    assert torch.equal(network.layer.weight, decoder.tensors[names["layer.weight"]])
-
-
 def test_networks_beyond_their_weights_take_no_memory(stored):
     decoder, names = stored
+    check_planned_network(Sized, names, decoder, 1, of_user=True)
     for width in (4, 10**9):
         with pytest.raises(ValueError, match="has other weights"):
-            restored_network(lambda w=width: Sized(w), names, decoder, 1, of_user=True)
+            check_planned_network(
+                lambda w=width: Sized(w), names, decoder, 1, of_user=True
+            )
     with pytest.raises(ValueError, match="larger than its weights"):
-        restored_network(Sized, names, decoder, 10**6, of_user=True)
+        check_planned_network(Sized, names, decoder, 10**6, of_user=True)
     assert not decoder.used
+    assert not decoder.tensors._read
 
 
 def test_a_network_of_the_user_may_need_memory_to_be_made(stored):
@@ -161,10 +159,19 @@ def test_a_network_of_the_user_may_need_memory_to_be_made(stored):
             super().__init__()
             self.norm = float(self.layer.weight.norm())  # not without memory
 
-    network = restored_network(Measured, names, decoder, 1, of_user=True)
-    assert network.norm > 0
+    check_planned_network(Measured, names, decoder, 1, of_user=True)
     with pytest.raises((NotImplementedError, RuntimeError)):
-        restored_network(Measured, names, decoder, 1, of_user=False)
+        check_planned_network(Measured, names, decoder, 1, of_user=False)
+
+
+def test_weights_are_compared_before_they_are_read(stored):
+    decoder, names = stored
+    network = Sized()
+    decoder.load_state(network, names)
+    assert torch.equal(network.layer.weight, decoder.tensors[names["layer.weight"]])
+    for other in (Sized(4), Sized().double()):
+        with pytest.raises(ValueError, match="but the network expects"):
+            decoder.load_state(other, names)
 
 
 def test_numbers_of_the_file_reach_no_class_without_parameters():
