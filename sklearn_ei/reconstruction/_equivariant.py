@@ -136,7 +136,8 @@ class EquivariantReconstructor(
     n_iter_ : int
         Epochs trained.
     best_validation_score_ : float
-        Of the weights kept; only with ``early_stopping``.
+        Of the weights kept; only with ``early_stopping``. With ground truth, over the
+        samples left out that have any; if none has, the score without ground truth.
     scale_ : float
         Root mean square of A†y in the training data. f works on y / scale_,
         so that units do not matter.
@@ -349,6 +350,8 @@ class EquivariantReconstructor(
         self.n_iter_ = len(self.history_)
         if trained.score is not None:
             self.best_validation_score_ = trained.score
+        else:  # not that of an earlier fit
+            vars(self).pop("best_validation_score_", None)
         without_data = replace(plan, dataset=None, tasks=None, checkpoint=None)
         self._next_epoch = without_data if incremental else None
 

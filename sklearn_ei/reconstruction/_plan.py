@@ -167,6 +167,7 @@ class Planner:
         -------
         plan : FitPlan
         """
+        self.data_term = plan.data_term  # what has changed counts from the next fit
         checked, truth = self._look_at(Y, truth, reset=False)
         y, truth, _, missing = self._tensors(checked, truth, self._fitted())
         if missing and plan.data_term.weight is None:
@@ -183,8 +184,8 @@ class Planner:
         truth = truth_of_pairs(Y, truth)
         if self.data_term.needs_truth and truth is None:
             raise ValueError(
-                f"{self.name} with data_term={self.parameters['data_term']!r} needs "
-                "ground truth: expected images as the second argument of fit, got None."
+                f"{self.name} with data_term={brief(self.data_term)} needs ground "
+                "truth: expected images as the second argument of fit, got None."
             )
         return checked, truth
 
@@ -244,6 +245,12 @@ class Planner:
         operator, device, processes = fitted["operator_"], self.device, self.processes
         to_tensor = fitted["measurement_layout_"].to_tensor
         layout = fitted["image_layout_"]
+        # A missing image has no PSNR, nor has a blank one.
+        known = [
+            i
+            for i, x in enumerate(() if images is None else images)
+            if np.isfinite(x).all() and np.any(x)
+        ]
 
         @torch.no_grad()
         def validate(function):
@@ -252,11 +259,11 @@ class Planner:
                 operator.only_measured(to_tensor(Y[i : i + 1])).to(device)
                 for i in range(len(Y))
             ]
-            if images is None:
+            if len(known) == 0:
                 score = score_without_truth(f, operator, group, batches)
             else:
-                made = [layout.to_array(f(y, operator)) for y in batches]
-                score = psnr(images, np.concatenate(made))
+                made = [layout.to_array(f(batches[i], operator)) for i in known]
+                score = psnr(images[known], np.concatenate(made))
             return processes.from_main(score)
 
         return validate

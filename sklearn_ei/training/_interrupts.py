@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 # Frames of these packages between the user and a fit: a search is under way.
-_SEARCHES = ("sklearn.model_selection", "joblib", "dask", "distributed")
+_SEARCHES = ("sklearn.model_selection.", "joblib.", "dask.", "distributed.")
 
 
 _SEARCHING = ContextVar("searching", default=False)
@@ -88,7 +88,7 @@ def inside_a_search():
         return True
     frame = sys._getframe(1)
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
+        module = str(frame.f_globals.get("__name__", "")) + "."
         if module.startswith(_SEARCHES):
             return True
         frame = frame.f_back

@@ -9,7 +9,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from ..losses import critic_error
 from ..utils.dataset import BatchLoader
 from ..utils.random import RandomStream, mix_seeds, seeded_torch
-from ._divergence import check_epoch
+from ._divergence import EXPLOSION, check_epoch
 from ._interrupts import Interrupts
 from .machine import CapturedStep, SharedFunction, can_capture, may_draw
 
@@ -42,7 +42,8 @@ class ReconstructionNet(NeuralNet):
     processes : Processes or None
         With whom f is shared, while they train.
     explosion_ : float
-        The loss above which a training has diverged; 0 if that is not known.
+        The loss above which a training has diverged, unless its first loss was of
+        that size already; 0 if that is not known.
     """
 
     processes = None
@@ -342,7 +343,10 @@ class ReconstructionNet(NeuralNet):
         """Write the losses of an epoch into the history, unless it diverged."""
         history = self.history
         names = [f"{prefix}_loss", *self.criterion_.term_names]
-        check_epoch(len(history), names, rows, self.explosion_, f"lr={self.lr:g}")
+        limit = self.explosion_
+        if limit > 0:  # before the first step, nothing has exploded
+            limit = max(limit, EXPLOSION * self._first_loss(rows))
+        check_epoch(len(history), names, rows, limit, f"lr={self.lr:g}")
         for record, size, row in zip(history[-1]["batches"], sizes, rows, strict=True):
             record.update(zip(names, row, strict=True))
             record[f"{prefix}_batch_size"] = size
@@ -350,6 +354,17 @@ class ReconstructionNet(NeuralNet):
             total = sum(value * size for value, size in zip(column, sizes, strict=True))
             history.record(name, total / sum(sizes))
         history.record(f"{prefix}_batch_count", len(rows))
+
+    def _first_loss(self, rows):
+        """Return the loss before the first step, as far as it is known.
+
+        Of a training that goes on from a file the mean of its first epoch is.
+        """
+        epoch = self.history[0]
+        if len(self.history) == 1:
+            return rows[0][0]
+        batches = epoch["batches"]
+        return batches[0]["train_loss"] if batches else epoch["train_loss"]
 
     def set_rate(self, rate):
         """Set the learning rate of f.

@@ -13,6 +13,8 @@ from sklearn_ei.model_selection import neg_measurement_error_score
 from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, MatrixOperator, ParallelBeamCT
+from sklearn_ei.training import Seeds
+from sklearn_ei.utils.random import spawn_seeds
 
 TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=4, depth=2)), "random_state": 0}
 
@@ -286,3 +288,49 @@ def test_cuda_agrees_with_the_cpu(ct_problem):
     on_cpu = make_ei(operator, device="cpu", precision="float32").fit(Y).predict(Y)
     on_gpu = make_ei(operator, device="cuda", precision="float32").fit(Y).predict(Y)
     np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-2)
+
+
+def test_changed_parameters_do_not_reach_the_next_partial_fit(ct_problem):
+    operator, images, Y = ct_problem
+    steady, changed = (
+        make_ei(operator, data_term="supervised").partial_fit(Y, images)
+        for _ in range(2)
+    )
+    changed.set_params(data_term="measurement_consistency")
+    for ei in (steady, changed):
+        ei.partial_fit(Y, images)
+    assert changed.history_[-1]["supervised_error"] > 0
+    np.testing.assert_array_equal(changed.predict(Y), steady.predict(Y))
+    with pytest.raises(ValueError, match=r"SupervisedError.* needs ground truth"):
+        changed.partial_fit(Y)
+
+    without = make_ei(operator).partial_fit(Y)
+    without.set_params(data_term="supervised").partial_fit(Y)
+    assert len(without.history_) == 2
+
+
+def test_early_stopping_looks_at_images_that_there_are(ct_problem):
+    """Missing images have no PSNR, nor have blank ones."""
+    operator, images, Y = ct_problem
+    stops = {"early_stopping": True, "validation_fraction": 0.5}
+
+    def make():
+        return make_ei(operator, data_term="supervised", alpha=0, **stops)
+
+    seed = Seeds(*spawn_seeds(0, len(Seeds._fields))).split
+    order = np.random.default_rng(seed).permutation(len(Y))
+    valid = np.sort(order[: round(0.5 * len(Y))])
+    some, none, blank = images.copy(), images.copy(), images.copy()
+    some[valid[1:]] = none[valid] = np.nan
+    blank[valid[1:]] = 0
+    for truth in (some, blank):
+        ei = make().fit(Y, truth)
+        first = valid[:1]
+        expected = psnr(images[first], ei.predict(Y[first]))
+        assert ei.best_validation_score_ == pytest.approx(expected, abs=1e-3)
+    ei = make().fit(Y, none)
+    assert ei.best_validation_score_ == pytest.approx(ei.score(Y[valid]), rel=1e-4)
+    assert -1 < ei.best_validation_score_ < 0
+    # A fit without early stopping has no such score, whatever came before.
+    ei.set_params(early_stopping=False).fit(Y, images)
+    assert not hasattr(ei, "best_validation_score_")

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.history import History
 
 from sklearn_ei.groups import Shifts
 from sklearn_ei.losses import EquivariantObjective, MeasurementConsistency
@@ -57,12 +58,13 @@ def test_loader_draws_a_new_order_that_keeps_samples_together():
     assert not torch.equal(orders[0], Y)
 
 
-def make_net(beta=0.0, lr=1e-2, network=None, **kwargs):
+def make_net(beta=0.0, lr=1e-2, network=None, data_term=None, **kwargs):
     operator = Inpainting(0.3, (8, 8))
     torch.manual_seed(0)
     network = ResidualUNet(width=2, depth=2) if network is None else network
+    data_term = MeasurementConsistency() if data_term is None else data_term
     objective = EquivariantObjective(
-        MeasurementConsistency().resolve(operator, None, 0),
+        data_term.resolve(operator, None, 0),
         Shifts().resolve((8, 8)),
         1.0,
         beta=beta,
@@ -348,3 +350,27 @@ def test_known_networks_leave_torch_alone():
     assert may_draw(noisy_net().module_)
     own = type("Own", (torch.nn.Conv2d,), {"__module__": "users"})(1, 1, 1)
     assert may_draw(torch.nn.Sequential(own))
+
+
+class Shifted(MeasurementConsistency):
+    """An error beside which images of zeros cost nothing."""
+
+    def forward(self, f, y, truth=None, start=None):
+        x1, error = super().forward(f, y, truth, start)
+        return x1, error + 1e4
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_loss_of_any_size_may_begin(resumed):
+    """A sum, or a likelihood with its constants, is no explosion."""
+    net = make_net(data_term=Shifted())
+    net.explosion_ = 1.0
+    net.partial_fit(make_data(), epochs=2)
+    assert net.history[-1]["train_loss"] == pytest.approx(1e4, rel=1e-2)
+    if resumed:
+        net.history_ = History({**epoch, "batches": []} for epoch in net.history)
+    net.history.new_epoch()
+    net.history.new_batch()
+    row = [1.1e6] * (1 + len(net.criterion_.term_names))
+    with pytest.raises(DivergenceError, match=r"epoch 3, step 1: .* exploded"):
+        net._record("train", [2], [row])
