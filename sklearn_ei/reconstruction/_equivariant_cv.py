@@ -10,8 +10,10 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import ShuffleSplit, check_cv
 from sklearn.utils._param_validation import StrOptions
 
+from ..losses import choose_data_term
 from ..model_selection import round_trip_score
 from ..training import resolve_processes, searching
+from ..utils.params import brief
 from ..utils.random import draw_seed
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements
@@ -205,6 +207,12 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             one, or scores exactly as another one does.
         """
         self._validate_params()
+        if choose_data_term(self.data_term, self.noise).needs_truth:
+            raise ValueError(
+                f"Got data_term={brief(self.data_term)}, but expected one without "
+                "ground truth, from which α is chosen here; with it, search alpha of "
+                "EquivariantReconstructor with GridSearchCV."
+            )
         checked = check_measurements(self, Y, reset=True)
         processes = resolve_processes(self.accelerate, self.device)
         alphas = self._resolve_alphas(checked, y, processes)

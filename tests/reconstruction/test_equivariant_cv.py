@@ -10,9 +10,11 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
 
 from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
-from sklearn_ei.groups import Rotations
+from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.losses import SupervisedError
 from sklearn_ei.model_selection import held_out_score, psnr_score
 from sklearn_ei.networks import UNet, Unrolled
+from sklearn_ei.operators import Inpainting
 
 TINY = {"max_epochs": 4, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
 AT_THE_EDGE = ".* is at the edge of the values tried"
@@ -162,3 +164,10 @@ def test_bad_input_is_refused_before_training(make, ct_problem):
         make().set_params(group=None).fit(Y)
     with pytest.raises(ValueError, match="width == 0"):
         make(network=UNet(width=0)).fit(Y)
+
+
+@pytest.mark.parametrize("data_term", ["supervised", SupervisedError("l1")])
+def test_ground_truth_as_data_term_is_refused_at_once(data_term):
+    ei = EquivariantReconstructorCV(Inpainting(0.3), Shifts(), data_term=data_term)
+    with pytest.raises(ValueError, match=r"Got data_term=.*GridSearchCV"):
+        ei.fit(np.ones((4, 8, 8)), np.ones((4, 8, 8)))
