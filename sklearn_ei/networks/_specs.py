@@ -16,6 +16,9 @@ from ..utils.random import make_generator, seeded_initialisation
 from ._unet import ResidualUNet
 from ._weights import build_module
 
+# That f goes on with; what is shorter, networks of mixed precision return.
+_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
 
 class NetworkSpec(BaseEstimator, metaclass=ABCMeta):
     """Base class of descriptions of a network, which estimators build from.
@@ -277,4 +280,9 @@ def _try_network(network, shape):
         raise ValueError(
             f"network returned shape {got} for images of shape {shape} (batch, "
             "channel, *image_shape), but expected the same shape."
+        )
+    if returned.dtype not in _DTYPES:
+        raise ValueError(
+            f"network returned {returned.dtype} for torch.float32, but expected the "
+            "same; end it with .float()."
         )

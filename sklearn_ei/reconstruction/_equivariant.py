@@ -1,7 +1,10 @@
 """Equivariant imaging as an estimator."""
 
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, ClassVar, Self
+
+from sklearn.utils import check_scalar
 
 from ..model_selection import score_without_truth, tensors
 from ..networks import ReconstructionFunction
@@ -346,6 +349,10 @@ class EquivariantReconstructor(
         earlier = list(self.history_) if goes_on and fitted else []
         self.net_ = trained.net
         self.function_ = trained.function
+        self._consistency = (
+            trained.function.n_consistency,
+            trained.function.last_consistency,
+        )
         self.history_ = trained.join_history(earlier)
         self.n_iter_ = len(self.history_)
         if trained.score is not None:
@@ -401,13 +408,20 @@ class EquivariantReconstructor(
         """
         self._validate_params()
         data_term, _, network = resolve_terms(self.get_params(deep=False))
-        return make_function(
+        function = make_function(
             network,
             data_term.resolve(self.operator_, self.noise_, 0),
             self.image_layout_,
             self.precision_,
             seed,
         )
+        steps = getattr(self, "_consistency", None)  # since parameters may have changed
+        if steps is not None:
+            n_steps, last = steps
+            check_scalar(n_steps, "n_consistency", Integral, min_val=0)
+            check_scalar(last, "last_consistency", bool)
+            function.n_consistency, function.last_consistency = n_steps, last
+        return function
 
     def _reconstruct(self, y, A):
         return ScaledFunction(self.function_, self.scale_, self.device_)(y, A)

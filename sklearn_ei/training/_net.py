@@ -358,13 +358,13 @@ class ReconstructionNet(NeuralNet):
     def _first_loss(self, rows):
         """Return the loss before the first step, as far as it is known.
 
-        Of a training that goes on from a file the mean of its first epoch is.
+        Of one that goes on from a file, the mean of the first epoch is.
         """
         epoch = self.history[0]
         if len(self.history) == 1:
             return rows[0][0]
-        batches = epoch["batches"]
-        return batches[0]["train_loss"] if batches else epoch["train_loss"]
+        batches = epoch.get("batches")  # none of them are in files
+        return (batches[0] if batches else epoch)["train_loss"]
 
     def set_rate(self, rate):
         """Set the learning rate of f.

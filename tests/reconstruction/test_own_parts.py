@@ -335,3 +335,38 @@ def test_networks_without_weights_to_train_are_refused(network):
     with pytest.raises(ValueError, match=r"Got network=.* weights to train"):
         ei.fit(np.ones((3, 8, 8)))
     assert not hasattr(ei, "function_")
+
+
+def test_networks_of_another_precision_are_refused():
+    def doubles(n_channels, n_dims):
+        class Doubles(nn.Conv2d):
+            def forward(self, x):
+                return super().forward(x).double()
+
+        return Doubles(n_channels, n_channels, 1)
+
+    ei = EquivariantReconstructor(Inpainting(0.3), network=doubles, alpha=0)
+    with pytest.raises(ValueError, match=r"network returned torch\.float64"):
+        ei.fit(np.ones((3, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data_term": "unsure"},
+        {"noise": GaussianNoise(0.1)},
+        {"network__n_consistency": 0},
+    ],
+)
+def test_files_keep_the_function_that_was_trained(changed, tmp_path):
+    """Parameters for the next fit say nothing of the last one."""
+    frames = np.random.default_rng(0).random((3, 8, 8))
+    network = Unrolled(UNet(width=4, depth=2), n_stages=1, n_consistency=2)
+    ei = EquivariantReconstructor(
+        Inpainting(0.3, random_state=0), alpha=0, **{**TINY, "network": network}
+    ).fit(frames)
+    images = ei.predict(frames)
+    ei.set_params(**changed)
+    np.testing.assert_array_equal(ei.predict(frames), images)
+    again = load(save(ei, tmp_path / "changed.safetensors"))
+    np.testing.assert_array_equal(again.predict(frames), images)
