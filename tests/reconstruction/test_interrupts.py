@@ -11,13 +11,17 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from skorch.callbacks import Callback
 
-from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
+from sklearn_ei import (
+    DeepImagePriorReconstructor,
+    EquivariantReconstructor,
+    EquivariantReconstructorCV,
+)
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.networks import UNet
 from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.reconstruction import _plan
-from sklearn_ei.training import Checkpoint, ReconstructionNet
+from sklearn_ei.training import Checkpoint, Iterates, ReconstructionNet
 from sklearn_ei.utils.tensor_file import read_file
 
 OPERATOR = ParallelBeamCT(8, (16, 16))
@@ -345,6 +349,28 @@ def test_the_path_itself_is_left(monkeypatch):
         cv.fit(Y)
     assert len(set(map(id, done))) == 1
     assert not hasattr(cv, "best_estimator_")
+
+
+@pytest.mark.parametrize("iteration", [2, 8])
+def test_a_deep_image_prior_is_left_as_it_was(iteration, monkeypatch):
+    """Also at its last iteration: the other samples are still to come."""
+    dip = DeepImagePriorReconstructor(
+        OPERATOR, width=2, depth=2, n_iterations=4, random_state=0
+    ).fit(Y[:1])
+    before, step, done = dict(vars(dip)), Iterates.on_epoch_end, []
+
+    def interrupted(self, net, **kwargs):
+        step(self, net, **kwargs)
+        done.append(net)
+        if len(done) == iteration:
+            ctrl_c()
+
+    monkeypatch.setattr(Iterates, "on_epoch_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        dip.fit(Y)
+    assert len(done) == iteration
+    assert vars(dip).keys() == before.keys()
+    assert all(vars(dip)[name] is value for name, value in before.items())
 
 
 def test_another_handler_is_respected():
