@@ -21,6 +21,7 @@ import _record
 import numpy as np
 import torch
 
+SMOKE = ["--against", "{data}/other_tree", "--rounds", "1"]  # another checkout
 SEED = 0
 SCANS = {"parallel": "50 views over 180°", "fan": "100 views over 360°"}
 BATCHES = (1, 2, 4, 10)

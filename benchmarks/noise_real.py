@@ -25,6 +25,7 @@ from sklearn_ei.noise import GaussianNoise, estimate_noise
 from sklearn_ei.operators import FanBeamCT, ParallelBeamCT
 from sklearn_ei.preprocessing import transmission_to_attenuation
 
+SMOKE = ["{data}"]  # the real scans
 AIR = 0.69  # transmission of the DLS scan where nothing is in the beam
 # name: (scan, every n-th view, detector offset, or None for the right one)
 CASES = {

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import _forged
@@ -31,6 +32,8 @@ import torch
 
 from sklearn_ei import load
 
+SMOKE = ["--first", "2"]
+SMOKE_SLOW = True
 SECONDS = 60  # after which a process hangs
 LIMIT = 2**34  # bytes of addresses
 NOISE = 2**20  # bytes by which the peak may move on its own
@@ -100,7 +103,7 @@ def tried(attempt, path, warm_up):
     return outcome, message, growth
 
 
-def try_all(folder, honest, forged, attempts):
+def try_all(folder, honest, forged, attempts, first):
     """Try every forged file; return one row each.
 
     Parameters
@@ -110,6 +113,8 @@ def try_all(folder, honest, forged, attempts):
     forged : iterable of (kind, name, write)
     attempts : dict of str to callable
         Called with a path, by kind.
+    first : int or None
+        How many of them; None for all.
     """
     least, rows = {}, []
     warm, again = folder / "warm", folder / "again"
@@ -120,7 +125,7 @@ def try_all(folder, honest, forged, attempts):
         assert how == "ended", (kind, how)
         assert answer[0] == "loaded", (kind, answer)
         least[kind] = answer[2]
-    for number, (kind, name, write) in enumerate(forged):
+    for number, (kind, name, write) in enumerate(islice(forged, first)):
         path = folder / f"{number}.bad"
         how, _ = in_process(partial(write, path))
         assert how == "ended", name
@@ -140,7 +145,7 @@ def try_all(folder, honest, forged, attempts):
     return rows, least
 
 
-def of_checkpoints(folder):
+def of_checkpoints(folder, first):
     honest = {}
     for kind in _forged.TRAININGS:
         honest[kind] = folder / f"{kind}.checkpoint"
@@ -149,20 +154,21 @@ def of_checkpoints(folder):
         )
         assert in_process(make)[0] == "ended"
     attempts = {kind: partial(resume, kind, WIDTHS["checkpoints"]) for kind in honest}
-    return try_all(folder, honest, _forged_checkpoints.checkpoints(honest), attempts)
+    forged = _forged_checkpoints.checkpoints(honest)
+    return try_all(folder, honest, forged, attempts, first)
 
 
 def resume(kind, width, path):
     _forged.resume(kind, path, width)
 
 
-def of_models(folder):
+def of_models(folder, first):
     make = partial(_forged_models.honest_models, folder, WIDTHS["models"])
     how, _ = in_process(lambda: len(make()))
     assert how == "ended"
     honest = {path.stem: path for path in folder.glob("*.safetensors")}
     attempts = dict.fromkeys(honest, load_with_custom)
-    return try_all(folder, honest, _forged_models.models(honest), attempts)
+    return try_all(folder, honest, _forged_models.models(honest), attempts, first)
 
 
 def load_with_custom(path):
@@ -191,6 +197,7 @@ def summary(rows, least):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--first", type=int, help="of each kind of file")
     parser.add_argument("--no-record", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -200,7 +207,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             before = Path.cwd()
             os.chdir(folder)  # names of sockets have to be short
-            result[name] = summary(*run(Path(folder)))
+            result[name] = summary(*run(Path(folder), arguments.first))
             os.chdir(before)
     result["seconds"] = round(time.monotonic() - start, 1)
     shown = {

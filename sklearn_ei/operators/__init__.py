@@ -6,6 +6,11 @@ from ._base import ForwardOperator
 from ._block import BlockOperator
 from ._blur import Blur, gaussian_kernel
 from ._compressed_sensing import CompressedSensing
+from ._consistency import (
+    ConsistencyReport,
+    ModelMismatchWarning,
+    check_consistency,
+)
 from ._dot_test import dot_test
 from ._downsampling import Downsampling
 from ._fan_beam import FanBeamCT
@@ -30,6 +35,7 @@ __all__ = [
     "BlockOperator",
     "Blur",
     "CompressedSensing",
+    "ConsistencyReport",
     "Constants",
     "Downsampling",
     "FanBeamCT",
@@ -38,12 +44,14 @@ __all__ = [
     "JosephRayTransformImpl",
     "Layout",
     "MatrixOperator",
+    "ModelMismatchWarning",
     "ODLOperator",
     "ParallelBeamCT",
     "ParameterEstimate",
     "RestrictedOperator",
     "Symmetry",
     "as_odl_operator",
+    "check_consistency",
     "dot_test",
     "estimate_detector_offset",
     "estimate_parameters",

@@ -1,0 +1,238 @@
+"""Does an operator explain the measurements? Wrong set-ups give plausible images."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ..utils.random import make_generator
+from ..utils.torch_state import own_torch
+from ..utils.validation import check_stack
+from ._misfit import misfit_of
+from ._suspects import find_causes
+
+_MAX_SAMPLES = 4
+_MAX_ENTRIES = 2_000_000  # of all samples that are looked at
+# Unexplained parts, relative to the measurements. Real data of the right geometry
+# leave up to 0.025 (an air value that drifts); wrong ones from 0.015 on.
+_CERTAIN = 0.05
+_SUSPICIOUS = 0.01
+_CLIPPED = 0.03  # objects that reach out; the air around them may drift
+# Beside noise, only what stands out counts.
+_OF_NOISE = 0.3
+_UNEVEN = 2.5  # ratio of the noise along two axes
+# Entries that A never measures: their share of the energy, and that of measured
+# entries that are zero in all samples, each with neighbours that aren't.
+_ELSEWHERE, _HOLES = 0.002, 0.03
+_UNKNOWN = (
+    "the geometry, the order or the unit of the measurements is not what the operator "
+    "says, or the object reaches out of the image"
+)
+
+
+class ModelMismatchWarning(UserWarning):
+    """The operator does not explain the measurements; the message says how much.
+
+    See :func:`sklearn_ei.operators.check_consistency`.
+    """
+
+
+@dataclass
+class ConsistencyReport:
+    """How much of the measurements an operator explains.
+
+    Attributes
+    ----------
+    is_consistent : bool
+        Whether nothing speaks against the operator.
+    sentence : str
+        The answer in words.
+    causes : list of str
+        What is likely wrong, the likeliest first.
+    unexplained : float
+        ‖r‖/‖y‖ of the part r of y that neither A x nor noise explains.
+    misfit : float
+        ‖y − A x‖/‖y‖ after 12 steps of conjugate gradients, noise included.
+    noise : float
+        What of ``misfit`` is like noise: white along the axes of y.
+    elsewhere : float
+        Share of ‖y‖² in entries that A never measures.
+    seconds : float
+        How long it took.
+    """
+
+    is_consistent: bool = True
+    sentence: str = ""
+    causes: list = field(default_factory=list)
+    unexplained: float = 0.0
+    misfit: float = 0.0
+    noise: float = 0.0
+    elsewhere: float = 0.0
+    seconds: float = 0.0
+
+    def __str__(self):
+        return self.sentence
+
+    def to_dict(self):
+        """Return everything as a dictionary that JSON can hold."""
+        return dict(vars(self))
+
+
+@own_torch()
+def check_consistency(operator, Y):
+    """Say how much of the measurements an operator explains, and what may be wrong.
+
+    A wrong angle unit, centre, order or mask gives a plausible, wrong image. But
+    no image has such measurements: y − A x does not vanish, whatever x is.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A. Shapes that it leaves open are taken from ``Y``.
+    Y : array-like of shape (n_samples, *measurement_shape[, n_channels]) or \
+            torch.Tensor of shape (n_samples, n_channels, *measurement_shape)
+        Measurements, of which up to four are looked at.
+
+    Returns
+    -------
+    report : ConsistencyReport
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``Y`` is not a finite, real stack, or does not fit the operator.
+
+    See Also
+    --------
+    estimate_detector_offset : Finds the centre of rotation.
+    estimate_parameters : Finds any other number.
+
+    Notes
+    -----
+    12 steps of conjugate gradients on ‖y − A x‖² leave a residual F y. The same
+    steps, with the same coefficients, turn white noise w into F w; second
+    differences of both along each axis of y tell the level of the noise in F y,
+    and what it adds to ‖F y‖². The rest is ``unexplained``.
+
+    Above 5 % the operator is wrong. Between 1 % and 5 % it is if one of the common
+    mistakes, put right, explains clearly more; real data with the right geometry
+    can be there. Where A has full row rank (compressed sensing, decimation), or
+    there are few views of a large image, every y is explained, right or wrong.
+
+    A mirrored image cannot be told: with parallel beams the wrong sense of
+    rotation, or the detector read from the other end, explain y as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ei.datasets import make_thorax_phantoms
+    >>> from sklearn_ei.operators import ParallelBeamCT, check_consistency
+    >>> images = make_thorax_phantoms(2, (32, 32), random_state=0)
+    >>> Y = ParallelBeamCT(30, (32, 32), detector_offset=3.0).measure(images)
+    >>> report = check_consistency(ParallelBeamCT(30, (32, 32)), Y)
+    >>> report.is_consistent
+    False
+    >>> report.causes[0]
+    'detector_offset is about 2.9 rather than 0'
+    """
+    start = time.perf_counter()
+    operator, y = some_samples(operator, Y)
+    report = _report(operator, y)
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def _report(operator, y):
+    energy = float(y.double().square().sum())
+    if energy == 0:
+        return ConsistencyReport(sentence="All measurements are zero.")
+    reached, holes = _what_is_measured(operator, y)
+    elsewhere = float(y.square().sum(0)[~reached].sum()) / energy
+    if holes > _HOLES and elsewhere > _ELSEWHERE:
+        return ConsistencyReport(
+            False,
+            f"No image has such measurements: {elsewhere:.0%} of their energy is where "
+            f"the operator never measures, and {holes:.0%} of what it does measure is "
+            "missing. Likely: the mask is inverted, or belongs to other measurements.",
+            ["the mask is inverted, or belongs to other measurements"],
+            unexplained=math.sqrt(elsewhere),
+            misfit=math.sqrt(elsewhere),
+            elsewhere=elsewhere,
+        )
+    misfit = misfit_of(operator, y)
+    report = ConsistencyReport(
+        unexplained=misfit.unexplained,
+        misfit=misfit.share,
+        noise=misfit.noise,
+        elsewhere=elsewhere,
+    )
+    measured = misfit.residual * reached
+    only_elsewhere = float(measured.square().sum()) < 1e-6 * energy
+    if only_elsewhere and elsewhere > 0:
+        # Readings left where pixels are lost: nobody uses them.
+        report.unexplained = report.misfit = report.noise = 0.0
+        report.sentence = (
+            f"The operator explains the measurements, but for {elsewhere:.0%} of their "
+            "energy that is where it never measures."
+        )
+        return report
+    report.causes = _causes(operator, y, misfit)
+    certain = misfit.unexplained > max(_CERTAIN, _OF_NOISE * misfit.noise)
+    report.is_consistent = not (certain or report.causes)
+    if report.is_consistent:
+        report.sentence = (
+            f"The operator explains the measurements but for {misfit.unexplained:.1%}, "
+            f"beside noise of {misfit.noise:.1%}."
+        )
+    else:
+        causes = ", or ".join(report.causes) or _UNKNOWN
+        left = misfit.unexplained or misfit.share
+        report.sentence = (
+            f"No image has such measurements: {left:.1%} of them (root mean square) is "
+            f"left unexplained, noise apart. Likely: {causes}."
+        )
+    return report
+
+
+def _causes(operator, y, misfit):
+    """Look for causes where there is reason to."""
+    suspicious = misfit.unexplained > max(_SUSPICIOUS, _OF_NOISE * misfit.noise)
+    # In a wrong order, views differ like noise, but not the bins of a view.
+    levels = misfit.levels or [0.0]
+    shuffled = misfit.share > _CERTAIN and max(levels) > _UNEVEN * min(levels)
+    if not suspicious and not shuffled:
+        return []
+    clipped = misfit.unexplained > _CLIPPED
+    return find_causes(operator, y, clipped=clipped, shuffled=shuffled)
+
+
+def some_samples(operator, Y):
+    """Return the resolved operator, and a few measurements as a tensor."""
+    if isinstance(Y, torch.Tensor):
+        operator = operator.resolve(measurement_shape=tuple(Y.shape[2:]))
+        return operator, Y[:_MAX_SAMPLES].detach().float()
+    n_entries = max(1, int(np.prod(np.shape(Y)[1:])))
+    size = max(1, min(_MAX_SAMPLES, _MAX_ENTRIES // n_entries))
+    chosen = np.unique(np.linspace(0, len(Y) - 1, size).round().astype(int))
+    Y = check_stack(np.stack([np.asarray(Y[i]) for i in chosen]), "Y", "measurements")
+    _, layout = operator.layouts(measurement=Y.shape[1:])
+    return operator.resolve(measurement_shape=layout.shape), layout.to_tensor(Y)
+
+
+@torch.no_grad()
+def _what_is_measured(operator, y):
+    """Return which entries A measures at all, and the share of them that are holes.
+
+    A hole is an entry that is zero in all samples beside one that is not.
+    """
+    probe = torch.rand(y.shape, generator=make_generator(0)).to(y.device)
+    image = operator.forward(operator.adjoint(probe))
+    reached = (image.abs() > 1e-7 * image.abs().max()).any(0)
+    zero = (y == 0).all(0)
+    beside = torch.zeros_like(zero)
+    beside[..., 1:] |= ~zero[..., :-1]
+    beside[..., :-1] |= ~zero[..., 1:]
+    holes = zero & beside & reached
+    return reached, int(holes.sum()) / max(int(reached.sum()), 1)

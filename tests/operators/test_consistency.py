@@ -1,0 +1,227 @@
+"""Right set-ups are left in peace; wrong ones are told, with their cause."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.operators import (
+    MRI,
+    CompressedSensing,
+    FanBeamCT,
+    Inpainting,
+    ModelMismatchWarning,
+    ParallelBeamCT,
+    check_consistency,
+)
+
+SHAPE = (48, 48)
+IMAGES = make_thorax_phantoms(2, SHAPE, random_state=0)
+FAN = {"image_shape": SHAPE, "source_distance": 70.0, "detector_distance": 30.0}
+STEP = 4.0  # of the views of PARALLEL
+PARALLEL = ParallelBeamCT(45, SHAPE)
+
+
+def measured(operator, noise=0.01):
+    rng = np.random.RandomState(0)
+    Y = operator.measure(IMAGES)
+    return (Y + noise * Y.max() * rng.standard_normal(Y.shape)).astype(np.float32)
+
+
+RIGHT = {
+    "parallel": PARALLEL,
+    "few views": ParallelBeamCT(9, SHAPE),
+    "random views": ParallelBeamCT(
+        angles=np.random.RandomState(0).uniform(0, 180, 40), image_shape=SHAPE
+    ),
+    "uneven views": ParallelBeamCT(
+        angles=np.r_[np.arange(0, 90, 2), np.arange(90, 180, 6)], image_shape=SHAPE
+    ),
+    "limited angle": ParallelBeamCT(angles=np.arange(0, 100, 4), image_shape=SHAPE),
+    "half acquisition": ParallelBeamCT(
+        angles=np.arange(0, 360, 6), image_shape=SHAPE, n_bins=39, detector_offset=15
+    ),
+    "fan": FanBeamCT(50, **FAN),
+    "short fan": FanBeamCT(50, scan="short", **FAN),
+}
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.05])
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_set_ups_are_left_in_peace(name, noise):
+    operator = RIGHT[name]
+    Y = measured(operator, noise)
+    report = check_consistency(operator, Y)
+    assert report.is_consistent, report.sentence
+    assert report.causes == []
+    assert report.unexplained <= max(0.012, 0.3 * report.noise)
+    assert report.misfit >= report.noise
+    # The noise that is found is that which was added, less what images explain.
+    if noise:
+        added = np.linalg.norm(Y - operator.measure(IMAGES)) / np.linalg.norm(Y)
+        assert 0.3 * added <= report.noise <= 1.1 * added
+
+
+def with_offset(offset, **parameters):
+    return ParallelBeamCT(45, SHAPE, detector_offset=offset, **parameters)
+
+
+_Y, _Y_FAN = measured(PARALLEL), measured(FanBeamCT(50, **FAN))
+_N_FAN = _Y_FAN.shape[2]
+_SQUARE = ParallelBeamCT(71, SHAPE, n_bins=71)
+_ORDER = np.random.RandomState(1).permutation(45)
+WRONG = {
+    "counts": (PARALLEL, 5000 * np.exp(-3 * _Y / _Y.max()), "transmitted intensities"),
+    "radians": (
+        ParallelBeamCT(angles=np.deg2rad(np.arange(45) * STEP), image_shape=SHAPE),
+        _Y,
+        "the angles are in radians",
+    ),
+    "transposed": (
+        _SQUARE,
+        measured(_SQUARE).transpose(0, 2, 1),
+        "axes of views and bins are exchanged",
+    ),
+    "360° as 180°": (
+        PARALLEL,
+        measured(ParallelBeamCT(angles=np.arange(45) * 8.0, image_shape=SHAPE)),
+        "the views go all around",
+    ),
+    "180° as 360°": (
+        ParallelBeamCT(angles=np.arange(45) * 8.0, image_shape=SHAPE),
+        _Y,
+        "the views go half as far round",
+    ),
+    "offset left out": (
+        PARALLEL,
+        measured(with_offset(-3.0)),
+        "detector_offset is about -",
+    ),
+    "offset of the wrong sign": (
+        with_offset(4.0),
+        measured(with_offset(-4.0)),
+        "detector_offset has the wrong sign",
+    ),
+    "shuffled": (PARALLEL, _Y[:, _ORDER], "in another order"),
+    "fan as parallel": (
+        ParallelBeamCT(angles=np.arange(50) * 7.2, image_shape=SHAPE, n_bins=_N_FAN),
+        _Y_FAN,
+        "diverge from a source",
+    ),
+    "parallel as fan": (
+        FanBeamCT(angles=np.arange(45) * STEP, n_bins=69, **FAN),
+        _Y,
+        "the rays are parallel",
+    ),
+    "fan the other way round": (
+        FanBeamCT(angles=np.arange(50) * -7.2, **FAN),
+        _Y_FAN,
+        "turns the other way round",
+    ),
+    "full fan as short": (
+        FanBeamCT(50, scan="short", **FAN),
+        _Y_FAN,
+        "scan='full'",
+    ),
+    "clipped object": (
+        ParallelBeamCT(45, (30, 30), n_bins=69),
+        _Y,
+        "reaches out of the image",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_set_ups_are_told_with_their_cause(name):
+    operator, Y, cause = WRONG[name]
+    report = check_consistency(operator, Y)
+    assert not report.is_consistent
+    assert cause in report.causes[0]
+    assert cause in report.sentence
+    assert max(report.unexplained, report.misfit) >= 0.02
+
+
+def masks(seed=0):
+    return np.random.RandomState(seed).random_sample(SHAPE) > 0.3
+
+
+def k_space_mask(operator):
+    mask = operator.resolve()._constants.like(torch.empty(0)).mask.numpy() > 0
+    return mask if mask.ndim == 1 else mask.any(axis=0)
+
+
+def test_masks():
+    frames = IMAGES + 0.05
+    operator = Inpainting(mask=masks())
+    assert check_consistency(operator, frames * masks()).is_consistent
+    left = check_consistency(operator, frames)  # readings where pixels are lost
+    assert left.is_consistent
+    assert left.elsewhere == pytest.approx(
+        np.sum(frames[:, ~masks()] ** 2) / np.sum(frames**2), rel=1e-5
+    )
+    for wrong in (~masks(), masks(1)):
+        report = check_consistency(Inpainting(mask=wrong), frames * masks())
+        assert not report.is_consistent
+        assert "mask is inverted, or belongs to other" in report.sentence
+        lost = frames * masks() * ~wrong
+        expected = np.sum(lost**2) / np.sum((frames * masks()) ** 2)
+        assert report.elsewhere == pytest.approx(expected, rel=1e-5)
+
+
+def test_masks_of_k_space():
+    operator = MRI(4, SHAPE)
+    complex_images = np.stack([IMAGES, 0.5 * IMAGES], axis=-1)
+    Y = operator.measure(complex_images)
+    assert check_consistency(operator, Y).is_consistent
+    for wrong in (MRI(mask=~k_space_mask(operator)), MRI(4, random_state=1)):
+        report = check_consistency(wrong, Y)
+        assert "mask is inverted, or belongs to other" in report.sentence
+        assert not report.is_consistent
+
+
+def test_what_cannot_be_told():
+    # A mirrored image, and an operator with full row rank, explain everything.
+    mirrored = check_consistency(PARALLEL, np.ascontiguousarray(_Y[:, ::-1]))
+    assert mirrored.is_consistent
+    Y = CompressedSensing(300, SHAPE, random_state=1).measure(IMAGES)
+    other = CompressedSensing(300, SHAPE, random_state=2)
+    assert check_consistency(other, Y).is_consistent
+
+
+def test_report_and_input():
+    report = check_consistency(PARALLEL, _Y)
+    assert str(report) == report.sentence
+    assert "explains the measurements but for" in report.sentence
+    assert json.loads(json.dumps(report.to_dict()))["is_consistent"] is True
+    assert report.seconds > 0
+    tensor = check_consistency(PARALLEL, torch.from_numpy(_Y)[:, None])
+    assert tensor.misfit == pytest.approx(report.misfit)
+    open_shapes = check_consistency(ParallelBeamCT(45), _Y)
+    assert open_shapes.is_consistent
+    assert "All measurements are zero" in str(check_consistency(PARALLEL, 0 * _Y))
+    with pytest.raises(ValueError, match="45 views got measurements"):
+        check_consistency(PARALLEL, _Y[:, 1:])
+    with pytest.raises(ValueError, match="Y"):
+        check_consistency(PARALLEL, np.where(_Y > 1, np.nan, _Y))
+    assert issubclass(ModelMismatchWarning, UserWarning)
+
+
+def test_few_samples_of_a_large_stack_are_read():
+    class Stack:
+        """Counts what is read of it."""
+
+        shape, ndim, dtype = (1000, *_Y.shape[1:]), 3, _Y.dtype
+        read = 0
+
+        def __len__(self):
+            return 1000
+
+        def __getitem__(self, index):
+            self.read += 1
+            return _Y[index % 2]
+
+    stack = Stack()
+    assert check_consistency(PARALLEL, stack).is_consistent
+    assert stack.read == 4
