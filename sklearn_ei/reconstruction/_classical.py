@@ -100,7 +100,8 @@ class ClassicalReconstructor(BaseReconstructor):
         regularization = self.regularization
         if isinstance(regularization, str):
             solver = copy.copy(self)
-            vars(solver).update(fitted)
+            for name, value in fitted.items():
+                setattr(solver, name, value)
             regularization = search(*solver._error(operator, tensor))
         fitted["regularization_"] = float(regularization)
         for name, value in fitted.items():
