@@ -26,6 +26,8 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import FanBeamCT, Inpainting, ParallelBeamCT
 from sklearn_ei.preprocessing import transmission_to_attenuation
 
+SMOKE = ["--toy", "--images", "2", "--points", "3", "--seeds", "1"]
+
 ESTIMATORS = {
     "Tikhonov": (TikhonovReconstructor, {}),
     "Tikhonov, x ≥ 0": (TikhonovReconstructor, {"nonneg": True}),
@@ -143,8 +145,8 @@ PROBLEMS = {
 
 
 def grid(options):
-    """λ from 1 down to 1e-6."""
-    return 10.0 ** -np.linspace(0, 6, options.points)
+    """λ from 0.1 down to 1e-6."""
+    return 10.0 ** -np.linspace(1, 6, options.points)
 
 
 def measure(estimator, Y, images):
@@ -190,7 +192,7 @@ def main(arguments=None):
     parser.add_argument("--problems", nargs="*", default=list(PROBLEMS))
     parser.add_argument("--estimators", nargs="*", default=list(ESTIMATORS))
     parser.add_argument("--images", type=int, default=10)
-    parser.add_argument("--points", type=int, default=25, help="of the grid of λ")
+    parser.add_argument("--points", type=int, default=11, help="of the grid of λ")
     parser.add_argument("--seeds", type=int, default=3, help="where noise is drawn")
     parser.add_argument("--result", default="baselines_auto", help="name of the file")
     options = parser.parse_args(arguments)

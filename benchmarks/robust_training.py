@@ -229,6 +229,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=20)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*rank check.*")
+    # Programs that a shell started in the background ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Before torch has computed: threads do not survive a fork.
     result = {"seed": 0, **_record.machine()}
     result["interrupts"] = interrupts(arguments.signals)

@@ -101,16 +101,16 @@ class System:
                 "one measurement that is not always zero."
             )
         g = self.group.n_elements - 1
+        name = type(self.operator).__name__
+        self._check_linear(x, self._raw_forward, f"{name}.forward")
+        action = f"{type(self.group).__name__}.transform"
+        self._check_linear(x, lambda x: self.transform(x, g), action)
         moved = self.transform(x, 0) - x
         if not float(moved.abs().max()) <= self.identity_tolerance:
             raise ValueError(
                 f"Element 0 of {type(self.group).__name__} changes images by up to "
                 f"{float(moved.abs().max()):.2g}, but expected it to be the identity."
             )
-        name = type(self.operator).__name__
-        self._check_linear(x, self._raw_forward, f"{name}.forward")
-        action = f"{type(self.group).__name__}.transform"
-        self._check_linear(x, lambda x: self.transform(x, g), action)
         ax = self.forward(x)
         noise = torch.randn(ax.shape, generator=self.generator, dtype=self.dtype)
         for y in (ax, noise):

@@ -87,13 +87,14 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
         )
     path = Path(path)
     encoder = Encoder()
+    own = estimator.get_params(deep=False)
     document = {
         "written_by": f"sklearn_ei {__version__}",
         "estimator": encoder.value(estimator, type(estimator).__name__),
         "fitted": {
             name: encoder.value(value, name, 1)
             for name, value in vars(estimator).items()
-            if name not in estimator.get_params(deep=False) and name not in _NOT_SAVED
+            if name not in own and name not in _NOT_SAVED and _is_fitted_name(name)
         },
     }
     if hasattr(estimator, "history_"):
@@ -101,6 +102,7 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
         document["history"] = encoder.value(history, "history_")
     if hasattr(estimator, "function_"):
         network = estimator.function_.stages
+        _check_described(estimator, network)
         document["network"] = encoder.state(network, "network")
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
@@ -110,6 +112,27 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
                 )
     write_file(path, document, encoder.tensors)
     return path
+
+
+def _is_fitted_name(name):
+    """Whether an attribute is one that a fit sets, and not a note of the user's."""
+    return name.startswith("_") or name.endswith("_")
+
+
+def _check_described(estimator, stages):
+    """Refuse parameters that were changed since, and describe another network."""
+    network = estimator.network
+    if not (isinstance(network, str) or is_described(network)):
+        return
+    planned = estimator.build_function().stages.state_dict()
+    trained = stages.state_dict()
+    if {k: t.shape for k, t in planned.items()} != {
+        k: t.shape for k, t in trained.items()
+    }:
+        raise ValueError(
+            f"Got network={brief(network)}, but expected the one that was trained: set "
+            "it back before saving, or fit again."
+        )
 
 
 def _epoch_summary(epoch):

@@ -116,9 +116,9 @@ class ClassicalReconstructor(BaseReconstructor):
         if missed:
             warnings.warn(
                 f"{type(self).__name__} stopped after n_iterations="
-                f"{self.n_iterations} with {missed} of {solution.converged.numel()} "
-                f"images, but expected to reach tol={self.tol:g}; raise n_iterations, "
-                "tol or regularization.",
+                f"{self.n_iterations}, but expected all images to reach "
+                f"tol={self.tol:g}, and {missed} of {solution.converged.numel()} did "
+                "not; raise n_iterations, tol or regularization.",
                 ConvergenceWarning,
                 stacklevel=2,
             )

@@ -8,8 +8,8 @@ import torch
 from ..operators import RestrictedOperator
 from ..utils.random import make_generator
 
-_N_SAMPLES = 4
-_N_FOLDS = 10
+_N_DRAWS = 4
+_FRACTION = 0.1
 _STEP = 10**0.5
 _GAIN = 0.005  # what a step has to gain, so that flat errors do not lead away
 _RANGE = (1e-8, 1e2)
@@ -62,8 +62,9 @@ def search(error, start):
 class HeldOutError:
     """The error in predicting a tenth of the measurements, by any solver.
 
-    Up to four samples, or as many parts of fewer, whole slices along the operator's
-    ``natural_axis`` (its calibration lines excepted) or drawn entries.
+    Drawn entries of up to four samples, or several draws of fewer. Whole views of
+    tomography are further from what is kept than any image is known: on noise-free
+    CT their error hardly depends on λ below ten times the best one.
 
     Parameters
     ----------
@@ -80,29 +81,29 @@ class HeldOutError:
     def __init__(self, minimise, operator, y):
         self.minimise = minimise
         self.operator = operator
-        kept, measured = _kept_parts(operator)
-        if not kept:
-            self.y = y[:0]
-            return
         which = _spread(len(y))
-        n = min(_N_SAMPLES, len(which) * len(kept))
-        self.y = y[[which[i % len(which)] for i in range(n)]]
-        self.kept = torch.stack([kept[i * len(kept) // n] for i in range(n)])[:, None]
+        self.y = y[[which[i % len(which)] for i in range(_N_DRAWS)]]
+        candidates = _candidates(operator)
+        n_held_out = round(_FRACTION * len(candidates))
+        kept = np.ones((_N_DRAWS, *operator.measurement_shape), dtype=bool)
+        rng = np.random.default_rng(0)
+        for mask in kept:
+            mask.reshape(-1)[rng.permutation(candidates)[:n_held_out]] = False
+        self.kept = torch.from_numpy(kept)[:, None]
         self.part = RestrictedOperator(operator, self.kept)
         # Of fewer measurements λ has to be smaller to weigh as much.
-        shares = [(k & measured).sum() / measured.sum() for k in self.kept[:, 0]]
-        self.share = float(torch.stack(shares).mean())
+        self.share = 1 - n_held_out / max(1, operator.measured_entries().sum())
+        self.energy = _energy(self.y.masked_fill(self.kept, 0))
 
     def __call__(self, regularization):
         """Return Σ‖(1 − M)(A x − y)‖² / Σ‖(1 − M) y‖², or None; see :func:`search`."""
-        if not len(self.y):
+        if self.energy == 0:
             return None
         solution = self.minimise(self.y, self.part, regularization * self.share)
         if not bool(solution.converged.all()):
             return None
         miss = self.operator.forward(solution.images) - self.y
-        reference = _energy(self.y.masked_fill(self.kept, 0))
-        return _energy(miss.masked_fill(self.kept, 0)) / reference if reference else 0.0
+        return _energy(miss.masked_fill(self.kept, 0)) / self.energy
 
 
 class GeneralisedCrossValidation:
@@ -151,28 +152,13 @@ def _energy(z):
 
 def _spread(n):
     """Return a few of n samples, evenly spread."""
-    return np.linspace(0, n - 1, min(n, _N_SAMPLES)).round().astype(int)
+    return np.linspace(0, n - 1, min(n, _N_DRAWS)).round().astype(int)
 
 
-def _kept_parts(operator):
-    """Return masks of what is kept, for each part held out, and of what is measured."""
-    shape, axis = operator.measurement_shape, operator.natural_axis
-    measured = operator.measured_entries()
-    if axis is None:
-        # Entries have no order that would spread them: draw.
-        candidates = np.flatnonzero(measured)
-        candidates = np.random.default_rng(0).permutation(candidates)
-    else:
-        others = tuple(i for i in range(len(shape)) if i != axis)
-        candidates = np.flatnonzero(measured.any(axis=others))
-        candidates = np.setdiff1d(candidates, operator.calibration_lines())
-    n_folds = min(_N_FOLDS, len(candidates))
-    masks = []
-    for fold in range(n_folds if n_folds > 1 else 0):
-        kept = np.ones(shape, dtype=bool)
-        if axis is None:
-            kept.reshape(-1)[candidates[fold::n_folds]] = False
-        else:
-            np.moveaxis(kept, axis, 0)[candidates[fold::n_folds]] = False
-        masks.append(torch.from_numpy(kept))
-    return masks, torch.from_numpy(measured)
+def _candidates(operator):
+    """Return the entries that may be held out, by their places in C order."""
+    measured = operator.measured_entries().copy()
+    if operator.natural_axis is not None:
+        lines = np.moveaxis(measured, operator.natural_axis, 0)
+        lines[operator.calibration_lines()] = False
+    return np.flatnonzero(measured)

@@ -66,9 +66,10 @@ class TotalVariationReconstructor(ClassicalReconstructor):
     over-relaxed primal–dual method [2]_, [3]_ with steps that depend on λ.
 
     With ``regularization="auto"`` up to four samples are reconstructed without a
-    tenth of their measurements (views of tomography, lines of MRI, single entries
-    elsewhere), and λ predicts these best. Noise in them adds the same to the error
-    of every λ, so that fitting noise is not rewarded [4]_. λ moves from 0.01 by half
+    tenth of their measurements, drawn one by one (the calibration lines of MRI
+    excepted), and λ predicts these best. Noise in them adds the same to the error of
+    every λ, so that fitting noise is not rewarded [4]_, as long as the noise of
+    neighbouring entries is independent. λ moves from 0.01 by half
     decades as long as the error falls by 0.5 % and iterations converge, and ends in
     the vertex of a parabola: 5 to 10 reconstructions of these samples. Where nothing
     can be held out, or all of it is zero, λ is 0.01.

@@ -15,6 +15,9 @@ _NEIGHBOURHOOD = 0.1
 _RELAXATION = 1.9
 _PRIMAL_STEP = 0.3  # times λ^−½: images are of size 1, and duals of size λ
 _SMALLEST = 1e-8  # below it λ no longer changes the step sizes
+# Units in the last place; counts where the objective is next to zero, as that of a
+# constant.
+_ROUNDING = 8
 _UNSEEN = 1e-6
 
 
@@ -52,7 +55,7 @@ class TotalVariationProblem:
         u : torch.Tensor of shape (batch, channel, *shape)
             What to start from.
         tol : float
-            Largest gap, relative to the objective; see :meth:`relative_gap`.
+            Largest gap, relative to the objective; see :meth:`gap`.
         n_iterations : int
             Most iterations, each with one K and one Kᵀ.
 
@@ -79,7 +82,8 @@ class TotalVariationProblem:
             p_next = (p + sigma_p * (self.K(ahead) - self.data)) / (1 + sigma_p)
             q_next = self._project(q + sigma_q * gradient(ahead))
             if iteration % _CHECK_EVERY == 0 or iteration == n_iterations:
-                below = self.relative_gap(v, p_next, q_next) <= tol
+                gap, value = self.gap(v, p_next, q_next)
+                below = gap <= tol * value + self.rounding(v)
                 if converged is None:
                     converged = torch.zeros_like(below)
                 found = torch.where(self._beside(converged, v), found, v)
@@ -91,12 +95,8 @@ class TotalVariationProblem:
             q = q + _RELAXATION * (q_next - q)
         return found, converged
 
-    def objective(self, u):
-        """Return ½ ‖K u − d‖² + λ TV(u) of each problem."""
-        return 0.5 * self._energy(self.K(u) - self.data) + self._variation(gradient(u))
-
-    def relative_gap(self, u, p, q):
-        """Return the primal–dual gap within a neighbourhood of u, over the objective.
+    def gap(self, u, p, q):
+        """Return the primal–dual gap within a neighbourhood of u, and the objective.
 
         With s = Kᵀp + ∇ᵀq and any |q| ≤ λ, convexity gives for every image u′
 
@@ -111,15 +111,29 @@ class TotalVariationProblem:
         s = self.KT(p) + divergence(q)
         if self.nonneg:
             s = torch.where((u > 0) | (s < 0), s, 0)
+        size = self._energy(u).sqrt()
         variation = self._variation(slope)
         gap = (
             0.5 * self._energy(p - residual)
             + variation
             - self._sum(q * slope)
-            + _NEIGHBOURHOOD * (self._energy(u) * self._energy(s)).sqrt()
+            + _NEIGHBOURHOOD * size * self._energy(s).sqrt()
         )
-        objective = 0.5 * self._energy(residual) + variation
-        return gap / objective.clamp_min(torch.finfo(u.dtype).tiny)
+        return gap, 0.5 * self._energy(residual) + variation
+
+    def rounding(self, u):
+        """Return what rounding may leave of the gap of u.
+
+        Of the residual the size of d, of the variation that of u at each pixel, and
+        of s = Kᵀp + ∇ᵀq that of q, and of u over the step τ ~ λ^−½ at which it no
+        longer changes.
+        """
+        ulp = _ROUNDING * torch.finfo(u.dtype).eps
+        size = self._energy(u).sqrt()
+        pixels = self.weight * self._sum(torch.ones_like(u)).sqrt()
+        s = pixels + self.weight**0.5 * size
+        residual = 0.5 * ulp**2 * self._energy(self.data)
+        return residual + ulp * size * (pixels + _NEIGHBOURHOOD * s)
 
     def _lengths(self, slope):
         """Return the gradient's length at each pixel, as it broadcasts to q."""

@@ -374,3 +374,21 @@ def test_the_file_is_safetensors_without_pickle(path, fitted):
     assert document["format"] == 1
     assert document["estimator"]["params"]["max_epochs"] == 2
     assert all("batches" not in epoch["dict"] for epoch in document["history"])
+
+
+def test_a_network_changed_since_the_fit_is_not_saved(tmp_path):
+    fitted = EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY).fit(
+        np.random.default_rng(0).random((2, 8, 8))
+    )
+    fitted.set_params(network=UNet(width=8, depth=2))
+    with pytest.raises(ValueError, match="expected the one that was trained"):
+        save(fitted, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_notes_of_the_user_are_not_saved(tmp_path):
+    fitted = EquivariantReconstructor(Inpainting(0.3), Shifts(), **TINY).fit(
+        np.random.default_rng(0).random((2, 8, 8))
+    )
+    fitted.label = "patient 7"
+    assert not hasattr(load(save(fitted, tmp_path / "model")), "label")

@@ -30,7 +30,7 @@ TINY |= {"batch_size": 16, "random_state": 0}
         EquivariantReconstructorCV(Inpainting(0.3), Shifts(), [0.1, 1], **TINY),
         PseudoInverseReconstructor(Inpainting(0.3)),
         TikhonovReconstructor(Inpainting(0.3)),
-        TotalVariationReconstructor(Inpainting(0.3), n_iterations=5),
+        TotalVariationReconstructor(Inpainting(0.3)),
         DeepImagePriorReconstructor(
             Inpainting(0.3), width=2, depth=2, n_iterations=4, window=2, random_state=0
         ),

@@ -12,6 +12,7 @@ import torch
 from skorch.callbacks import Callback, LRScheduler
 
 from sklearn_ei import load, save
+from sklearn_ei.losses import MeasurementConsistency
 from sklearn_ei.training import check_layer
 from sklearn_ei.training._state_json import pack, pack_history, unpack
 from sklearn_ei.utils.tensor_file import read_file
@@ -389,7 +390,8 @@ def scaled(by):
 
 def test_changed_code_is_refused(tmp_path):
     path = tmp_path / "file"
-    make(data_loss=scaled(1), checkpoint=path).fit(Y)
-    make(data_loss=scaled(1), checkpoint=path, callbacks=[Never()]).fit(Y)
-    with pytest.raises(ValueError, match="which differs in data_loss;"):
-        make(data_loss=scaled(2), checkpoint=path).fit(Y)
+    same, changed = (MeasurementConsistency(scaled(by)) for by in (1, 2))
+    make(data_term=same, checkpoint=path).fit(Y)
+    make(data_term=same, checkpoint=path, callbacks=[Never()]).fit(Y)
+    with pytest.raises(ValueError, match="which differs in data_term;"):
+        make(data_term=changed, checkpoint=path).fit(Y)
