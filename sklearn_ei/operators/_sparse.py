@@ -45,7 +45,8 @@ def take_rows(tensor, numbers):
     if n_bytes not in _AS_ONE_NUMBER:
         return tensor.index_select(0, numbers)
     # A row of up to 16 bytes moves as one number: four times as fast.
-    wide = tensor.view(_AS_ONE_NUMBER[n_bytes]).view(-1)
+    # Flat first: the stride of an axis of length one may be any.
+    wide = tensor.view(-1).view(_AS_ONE_NUMBER[n_bytes])
     return wide.index_select(0, numbers).view(tensor.dtype).view(-1, tensor.shape[1])
 
 

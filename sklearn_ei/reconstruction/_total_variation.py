@@ -88,12 +88,12 @@ class TotalVariationReconstructor(ClassicalReconstructor):
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn_ei import TotalVariationReconstructor
+    >>> from sklearn_ei.datasets import make_thorax_phantoms
     >>> from sklearn_ei.operators import ParallelBeamCT
     >>> operator = ParallelBeamCT(20, image_shape=(16, 16))
-    >>> Y = operator.measure(np.ones((3, 16, 16)))
-    >>> tv = TotalVariationReconstructor(operator, regularization=1e-4)
+    >>> Y = operator.measure(make_thorax_phantoms(3, (16, 16), random_state=0))
+    >>> tv = TotalVariationReconstructor(operator, regularization=0.01)
     >>> tv.fit(Y).predict(Y).shape
     (3, 16, 16)
     """

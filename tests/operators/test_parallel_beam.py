@@ -206,3 +206,13 @@ def test_memory_has_units(memory, n_bytes):
     from sklearn_ei.utils.params import check_memory
 
     assert check_memory("memory", memory) == n_bytes
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n_samples", [1, 2, 4, 5])
+def test_a_single_pixel_in_batches_of_any_size(n_samples, dtype):
+    operator = ParallelBeamCT(3, image_shape=(1, 1)).resolve()
+    x = torch.arange(1, n_samples + 1, dtype=dtype).reshape(-1, 1, 1, 1)
+    y = operator.forward(x)
+    assert float(y.sum()) > 0
+    torch.testing.assert_close(y, x * operator.forward(torch.ones_like(x[:1])))
