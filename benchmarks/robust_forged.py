@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import _forged
@@ -31,6 +32,8 @@ import torch
 
 from sklearn_ei import load
 
+SMOKE = ["--files", "3"]
+SMOKE_SLOW = True
 SECONDS = 60  # after which a process hangs
 LIMIT = 2**34  # bytes of addresses
 NOISE = 2**20  # bytes by which the peak may move on its own
@@ -127,7 +130,7 @@ def try_all(folder, honest, forged, attempts):
         shutil.copyfile(honest[kind], warm)
         how, answer = in_process(partial(tried, attempts[kind], path, warm))
         outcome, message, growth = answer or (how, "", 0)
-        ratio = max(0, growth - NOISE) / least[kind]
+        ratio = max(0, growth - NOISE) / max(least[kind], NOISE)
         if outcome == "loaded" and name.startswith(_forged.DESCRIBED):
             outcome = "described"
         rows.append({"name": name, "outcome": outcome, "memory": round(ratio, 3)})
@@ -140,7 +143,7 @@ def try_all(folder, honest, forged, attempts):
     return rows, least
 
 
-def of_checkpoints(folder):
+def of_checkpoints(folder, n_files):
     honest = {}
     for kind in _forged.TRAININGS:
         honest[kind] = folder / f"{kind}.checkpoint"
@@ -149,20 +152,22 @@ def of_checkpoints(folder):
         )
         assert in_process(make)[0] == "ended"
     attempts = {kind: partial(resume, kind, WIDTHS["checkpoints"]) for kind in honest}
-    return try_all(folder, honest, _forged_checkpoints.checkpoints(honest), attempts)
+    forged = islice(_forged_checkpoints.checkpoints(honest), n_files)
+    return try_all(folder, honest, forged, attempts)
 
 
 def resume(kind, width, path):
     _forged.resume(kind, path, width)
 
 
-def of_models(folder):
+def of_models(folder, n_files):
     make = partial(_forged_models.honest_models, folder, WIDTHS["models"])
     how, _ = in_process(lambda: len(make()))
     assert how == "ended"
     honest = {path.stem: path for path in folder.glob("*.safetensors")}
     attempts = dict.fromkeys(honest, load_with_custom)
-    return try_all(folder, honest, _forged_models.models(honest), attempts)
+    forged = islice(_forged_models.models(honest), n_files)
+    return try_all(folder, honest, forged, attempts)
 
 
 def load_with_custom(path):
@@ -191,6 +196,7 @@ def summary(rows, least):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, help="of each kind; all by default")
     parser.add_argument("--no-record", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -200,7 +206,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             before = Path.cwd()
             os.chdir(folder)  # names of sockets have to be short
-            result[name] = summary(*run(Path(folder)))
+            result[name] = summary(*run(Path(folder), arguments.files))
             os.chdir(before)
     result["seconds"] = round(time.monotonic() - start, 1)
     shown = {
