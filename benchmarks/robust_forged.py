@@ -32,7 +32,7 @@ import torch
 
 from sklearn_ei import load
 
-SMOKE = ["--first", "2"]
+SMOKE = ["--files", "3"]
 SMOKE_SLOW = True
 SECONDS = 60  # after which a process hangs
 LIMIT = 2**34  # bytes of addresses
@@ -103,7 +103,7 @@ def tried(attempt, path, warm_up):
     return outcome, message, growth
 
 
-def try_all(folder, honest, forged, attempts, first):
+def try_all(folder, honest, forged, attempts):
     """Try every forged file; return one row each.
 
     Parameters
@@ -113,8 +113,6 @@ def try_all(folder, honest, forged, attempts, first):
     forged : iterable of (kind, name, write)
     attempts : dict of str to callable
         Called with a path, by kind.
-    first : int or None
-        How many of them; None for all.
     """
     least, rows = {}, []
     warm, again = folder / "warm", folder / "again"
@@ -125,14 +123,14 @@ def try_all(folder, honest, forged, attempts, first):
         assert how == "ended", (kind, how)
         assert answer[0] == "loaded", (kind, answer)
         least[kind] = answer[2]
-    for number, (kind, name, write) in enumerate(islice(forged, first)):
+    for number, (kind, name, write) in enumerate(forged):
         path = folder / f"{number}.bad"
         how, _ = in_process(partial(write, path))
         assert how == "ended", name
         shutil.copyfile(honest[kind], warm)
         how, answer = in_process(partial(tried, attempts[kind], path, warm))
         outcome, message, growth = answer or (how, "", 0)
-        ratio = max(0, growth - NOISE) / least[kind]
+        ratio = max(0, growth - NOISE) / max(least[kind], NOISE)
         if outcome == "loaded" and name.startswith(_forged.DESCRIBED):
             outcome = "described"
         rows.append({"name": name, "outcome": outcome, "memory": round(ratio, 3)})
@@ -145,7 +143,7 @@ def try_all(folder, honest, forged, attempts, first):
     return rows, least
 
 
-def of_checkpoints(folder, first):
+def of_checkpoints(folder, n_files):
     honest = {}
     for kind in _forged.TRAININGS:
         honest[kind] = folder / f"{kind}.checkpoint"
@@ -154,21 +152,22 @@ def of_checkpoints(folder, first):
         )
         assert in_process(make)[0] == "ended"
     attempts = {kind: partial(resume, kind, WIDTHS["checkpoints"]) for kind in honest}
-    forged = _forged_checkpoints.checkpoints(honest)
-    return try_all(folder, honest, forged, attempts, first)
+    forged = islice(_forged_checkpoints.checkpoints(honest), n_files)
+    return try_all(folder, honest, forged, attempts)
 
 
 def resume(kind, width, path):
     _forged.resume(kind, path, width)
 
 
-def of_models(folder, first):
+def of_models(folder, n_files):
     make = partial(_forged_models.honest_models, folder, WIDTHS["models"])
     how, _ = in_process(lambda: len(make()))
     assert how == "ended"
     honest = {path.stem: path for path in folder.glob("*.safetensors")}
     attempts = dict.fromkeys(honest, load_with_custom)
-    return try_all(folder, honest, _forged_models.models(honest), attempts, first)
+    forged = islice(_forged_models.models(honest), n_files)
+    return try_all(folder, honest, forged, attempts)
 
 
 def load_with_custom(path):
@@ -197,7 +196,7 @@ def summary(rows, least):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, help="of each kind of file")
+    parser.add_argument("--files", type=int, help="of each kind; all by default")
     parser.add_argument("--no-record", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -207,7 +206,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             before = Path.cwd()
             os.chdir(folder)  # names of sockets have to be short
-            result[name] = summary(*run(Path(folder), arguments.first))
+            result[name] = summary(*run(Path(folder), arguments.files))
             os.chdir(before)
     result["seconds"] = round(time.monotonic() - start, 1)
     shown = {
