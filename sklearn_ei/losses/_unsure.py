@@ -91,6 +91,22 @@ class UNSURE(DataTerm):
         resolved.register_buffer("velocity", torch.zeros((), dtype=torch.float64))
         return resolved
 
+    def check_state(self, state):
+        """Refuse a state, from a checkpoint, that no training could have had.
+
+        Parameters
+        ----------
+        state : dict
+            As ``state_dict`` returns it.
+
+        Raises
+        ------
+        ValueError
+            If the multiplier is negative.
+        """
+        if float(state["eta"]) < 0:
+            raise ValueError(f"eta is {float(state['eta']):.3g}, and negative")
+
     @property
     def level(self):
         """Standard deviation √η, in the units of y."""

@@ -227,7 +227,7 @@ def as_spec(network):
     return network if isinstance(network, NetworkSpec) else _Own(network)
 
 
-def build_stages(network, image_layout, seed):
+def build_stages(network, image_layout, seed, *, trial=True):
     """Return the networks of f with new weights.
 
     Parameters
@@ -238,6 +238,8 @@ def build_stages(network, image_layout, seed):
         Of the images, settled.
     seed : int or None
         Of the weights; None builds them on the ``meta`` device.
+    trial : bool, default=True
+        Whether to call networks that are not this package's on an image.
 
     Returns
     -------
@@ -256,7 +258,7 @@ def build_stages(network, image_layout, seed):
     with seeded_initialisation(seed) if draws else nullcontext():
         stages = as_spec(network).build(image_layout.n_channels, n_dims, generator)
         for stage in stages:
-            if not isinstance(stage, ResidualUNet):
+            if trial and not isinstance(stage, ResidualUNet):
                 _try_network(stage, (1, *image_layout.tensor_shape))
     if n_dims == 2:
         stages = [stage.to(memory_format=torch.channels_last) for stage in stages]

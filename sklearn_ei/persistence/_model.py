@@ -20,6 +20,7 @@ from ..utils.tensor_file import ModelFileError, read_file, write_file
 from ..utils.torch_state import own_torch
 from ._decode import Decoder, _expect
 from ._encode import Encoder
+from ._values import check_fitted_values, check_planned_network
 
 # What is derived from the rest, or belongs to a training and its process:
 # scikit-learn's callbacks are given to set_callbacks again.
@@ -222,6 +223,7 @@ def _rebuild(document, decoder, device):
         _check_attribute_name(estimator, name)
         setattr(estimator, name, decoder.value(encoded))
     if any(name.endswith("_") for name in document["fitted"]):
+        check_fitted_values(estimator)
         _check_fitted(estimator)
         if hasattr(estimator, "device"):
             estimator.device_ = _resolve_device(estimator)
@@ -315,14 +317,19 @@ def _history(epochs):
 def _restore_network(estimator, names, decoder):
     """Make the net around the stored weights, ready to predict and to train."""
     network = estimator.network
-    if isinstance(network, str) or is_described(network):
-        # First without memory: weights that a hostile file announces and does not
-        # contain are never allocated.
-        _check_sizes(estimator, sum(decoder.tensors[n].numel() for n in names.values()))
-        planned = estimator.build_function().stages.state_dict()
-        shapes = {key: tuple(t.shape) for key, t in planned.items()}
-        stored = {key: tuple(decoder.tensors[n].shape) for key, n in names.items()}
-        _expect(shapes == stored, "the network has other weights than its parameters")
+    described = isinstance(network, str) or is_described(network)
+    if described:
+        n_weights = sum(decoder.tensors.like(n).numel() for n in names.values())
+        _check_sizes(estimator, n_weights)
+    # First without memory: weights that a hostile file announces and does not contain
+    # are never allocated.
+    check_planned_network(
+        lambda: estimator.build_function().stages,
+        names,
+        decoder,
+        estimator.image_layout_.n_channels,
+        of_user=not described,
+    )
     function = estimator.build_function(seed=0)
     decoder.load_state(function.stages, names)
     estimator.function_ = function.to(estimator.device_).eval()

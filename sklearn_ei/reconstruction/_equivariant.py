@@ -414,6 +414,7 @@ class EquivariantReconstructor(
             self.image_layout_,
             self.precision_,
             seed,
+            trial=False,  # files of strangers describe images of any size
         )
         steps = getattr(self, "_consistency", None)  # since parameters may have changed
         if steps is not None:

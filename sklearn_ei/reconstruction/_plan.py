@@ -362,7 +362,7 @@ class Planner:
             # In a folder, callbacks may be all that tells two trainings apart.
             if not (in_folder and name == "callbacks"):
                 parameters.pop(name, None)
-        parameters["estimator"] = type(self.estimator).__qualname__
+        parameters["estimator"] = type(self.estimator)
         if not isinstance(parameters["random_state"], Integral):
             if in_folder:
                 raise ValueError(
@@ -396,7 +396,7 @@ class Planner:
         self.processes.check_same({**digests, **sizes})
 
 
-def make_function(network, data_term, image_layout, precision, seed):
+def make_function(network, data_term, image_layout, precision, seed, *, trial=True):
     """Return f with new weights.
 
     Parameters
@@ -417,7 +417,7 @@ def make_function(network, data_term, image_layout, precision, seed):
     function : ReconstructionFunction
     """
     return ReconstructionFunction(
-        build_stages(network, image_layout, seed),
+        build_stages(network, image_layout, seed, trial=trial),
         n_consistency=getattr(network, "n_consistency", 0),
         last_consistency=data_term.trusts_measurements,
         dtype=precision,
