@@ -17,6 +17,7 @@ import time
 import _record
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from sklearn_ei import (
     DeepImagePriorReconstructor,
@@ -48,7 +49,7 @@ def dip(network, options):
 
 METHODS = {
     "A†y, refined once": lambda o: PseudoInverseReconstructor(
-        ParallelBeamCT(n_views=50, n_refinements=1)
+        clone(OPERATOR).set_params(n_refinements=1)
     ),
     "Tikhonov": lambda o: TikhonovReconstructor(OPERATOR),
     "total variation": lambda o: TotalVariationReconstructor(OPERATOR),
@@ -104,6 +105,7 @@ def main():
 
     images = np.load(options.file)["images"][options.first : options.last]
     images = images / np.float32(65535)
+    OPERATOR.set_params(image_shape=images.shape[1:])
     Y = OPERATOR.measure(images)
     reported = (options.first, options.last) == REPORTED
     result = _record.read("classical_table") if reported else {}

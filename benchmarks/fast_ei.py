@@ -139,6 +139,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     images = np.load(options.file)["images"][:80] / np.float32(65535)
+    OPERATOR.set_params(image_shape=images.shape[1:])
     Y = OPERATOR.measure(images)
     result = {**_record.read("fast_ei"), "machine": _record.machine()}
     result["setting"] = f"CT100 [:70] / [70:80], {options.epochs} epochs, seed 0"

@@ -78,6 +78,7 @@ def main():
     }
     for problem in options.problems:
         images = stacks[problem]
+        PROBLEMS[problem][0].set_params(image_shape=images.shape[1:3])
         Y = PROBLEMS[problem][0].measure(images)
         for name, method in METHODS.items():
             for i in range(options.images):

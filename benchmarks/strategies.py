@@ -29,6 +29,8 @@ SMOKE = ["{ct16}", "--epochs", "3", "--only", "default: EI", "plain: supervised"
 SMOKE += ["default: EI, a tenth of the slices with ground truth"]
 SMOKE += ["noise 2.0%: robust EI, R2R", "noise 2.0%: A†y, Hann"]
 OPERATOR = ParallelBeamCT(n_views=50)
+REFINED = ParallelBeamCT(n_views=50, n_refinements=1)
+HANN = ParallelBeamCT(n_views=50, filter="hann")
 
 
 def default(**parameters):
@@ -44,7 +46,7 @@ ROWS = {
     "A†y, Ram-Lak": (0, PseudoInverseReconstructor(OPERATOR), None),
     "A†y, refined once": (
         0,
-        PseudoInverseReconstructor(ParallelBeamCT(n_views=50, n_refinements=1)),
+        PseudoInverseReconstructor(REFINED),
         None,
     ),
     "plain: EI": (0, plain(), None),
@@ -62,7 +64,6 @@ ROWS = {
         "tenth",
     ),
 }
-HANN = ParallelBeamCT(n_views=50, filter="hann")
 for level in (0.005, 0.02):
     noisy = f"noise {level:.1%}: "
     ROWS |= {
@@ -120,6 +121,8 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     images = np.load(options.file)["images"][:90] / np.float32(65535)
+    for operator in (OPERATOR, REFINED, HANN):
+        operator.set_params(image_shape=images.shape[1:])
     train, test = slice(0, 80), slice(80, 90)
 
     for name, (level, recipe, truth) in ROWS.items():

@@ -58,7 +58,8 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     images = np.load(options.file)["images"][:80] / np.float32(65535)
-    Y = ParallelBeamCT(n_views=50).measure(images)
+    shape = images.shape[1:]
+    Y = ParallelBeamCT(n_views=50, image_shape=shape).measure(images)
     result = {**_record.read("tune_defaults"), "machine": _record.machine()}
     result["setting"] = f"CT100 [:70] / [70:80], {options.epochs} epochs, seed 0"
     rows = result.setdefault("rows", {})
@@ -66,7 +67,7 @@ def main():
         if name in rows if options.only is None else name not in options.only:
             continue
         estimator = EquivariantReconstructor(
-            ParallelBeamCT(n_views=50, **of_operator),
+            ParallelBeamCT(n_views=50, image_shape=shape, **of_operator),
             Rotations(360),
             network=network,
             batch_size=batch_size,

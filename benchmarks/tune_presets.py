@@ -91,7 +91,8 @@ def transformed(group, images, n_epochs):
 
 def ct(name, images, n_epochs):
     group, has_truth = CT[name]
-    operator, train = ParallelBeamCT(n_views=50), images[:N_TRAIN]
+    operator = ParallelBeamCT(n_views=50, image_shape=images.shape[1:])
+    train = images[:N_TRAIN]
     if group is not None and has_truth:  # as many steps, each image once
         train, n_epochs = transformed(group, train, n_epochs), 1
     estimator = EquivariantReconstructor(

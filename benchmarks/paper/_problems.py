@@ -62,7 +62,9 @@ def load_problem(name, settings):
         operator = Inpainting(0.3)
         Y = operator.measure(images)
         return Problem(name, operator, Shifts(), images, Y, n_train)
-    operator = ParallelBeamCT(n_views=N_VIEWS)
+    # The detector reaches the corners: 183 bins for 128 × 128.
+    shape = images.shape[1:] if name == "ct" else halved(images[:1]).shape[1:]
+    operator = ParallelBeamCT(n_views=N_VIEWS, image_shape=shape)
     if name == "ct":
         Y = operator.measure(images)
         return Problem(name, operator, Rotations(360), images, Y, n_train)
