@@ -186,8 +186,16 @@ def test_parameters_are_nested():
 def test_training_and_scoring_with_a_product(ct_problem):
     operator, _, Y = ct_problem
     group = Rotations(36) * Reflections()
+    from sklearn_ei.losses import EquivarianceTerm
+    from sklearn_ei.networks import UNet, Unrolled
+
     ei = EquivariantReconstructor(
-        operator, group, n_transforms=3, max_epochs=1, width=2, depth=2, random_state=0
+        operator,
+        group,
+        equivariance_term=EquivarianceTerm(n_transforms=3),
+        network=Unrolled(UNet(width=2, depth=2)),
+        max_epochs=1,
+        random_state=0,
     )
     assert ei.get_params()["group__first__n_elements"] == 36
     ei = clone(ei).set_params(group__first__n_elements=8).fit(Y)

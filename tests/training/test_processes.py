@@ -229,7 +229,8 @@ def test_the_script_of_the_guide(command, tmp_path):
     if not page.exists():
         pytest.skip("the documentation is not beside the tests")
     blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-    blocks.append("print('trained in', PartialState().num_processes)")
+    # In one write, which that of the other process cannot divide.
+    blocks.append("print(f'trained in {PartialState().num_processes}\\n', end='')")
     (tmp_path / "train.py").write_text("\n".join(blocks), "utf-8")
     run = subprocess.run(
         [sys.executable, "-m", *command.format(free_port()).split(), "train.py"],
