@@ -116,7 +116,12 @@ def test_scores_are_the_same_at_every_call_and_ignore_labels(fitted, learning_pr
     *_, Y, _ = learning_problem
     for scorer in WITHOUT_TRUTH:
         assert scorer(fitted, Y) == scorer(fitted, Y, np.arange(4)) < 0
+    before = fitted.operator_, fitted.function_, fitted.predict(Y)
     assert held_out_score(fitted, Y) != held_out_score(fitted, Y, random_state=1)
+    # Neither A nor f is touched.
+    assert (fitted.operator_, fitted.function_) == before[:2]
+    assert not hasattr(fitted.operator_, "kept")
+    np.testing.assert_array_equal(fitted.predict(Y), before[2])
 
 
 def test_estimators_without_a_group(ct_problem):

@@ -93,11 +93,11 @@ def test_nothing_but_blank_samples_can_be_trained_on():
     assert not fitted.predict(Y).any()
 
 
-@pytest.mark.parametrize("share", [0, 0.25, 0.5])
+@pytest.mark.parametrize("share", [0, 0.5])
 @pytest.mark.parametrize("name", CASES)
 def test_steps_that_are_far_too_large_are_noticed_within_an_epoch(name, share):
     estimator, Y = problem(name, share)
-    for seed in range(3):
+    for seed in range(2):
         fresh = clone(estimator).set_params(
             lr=1e3, lr_schedule="constant", random_state=seed
         )
@@ -110,7 +110,7 @@ def test_steps_that_are_far_too_large_are_noticed_within_an_epoch(name, share):
 def test_nor_are_they_overlooked_where_nearly_all_is_blank(name):
     """As soon as a sample that is not has been seen, and another step follows."""
     estimator, Y = problem(name, 0.9)
-    for seed in range(3):
+    for seed in range(2):
         fresh = clone(estimator).set_params(
             lr=1e3, lr_schedule="constant", random_state=seed, max_epochs=8
         )

@@ -4,6 +4,7 @@ import os
 import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 import torch
@@ -50,6 +51,11 @@ def make(kind=EquivariantReconstructor, **parameters):
 def weights(estimator):
     state = estimator.function_.state_dict()
     return torch.cat([tensor.double().flatten() for tensor in state.values()])
+
+
+@cache
+def undisturbed(n_epochs=5):
+    return make(max_epochs=n_epochs).fit(Y)
 
 
 class Press(Callback):
@@ -104,11 +110,11 @@ MOMENTS = {
 def check_interrupted(fitted, checkpoint, n_epochs):
     """Whole epochs only, in the estimator and in its checkpoint, which goes on."""
     assert fitted.n_iter_ == len(fitted.history_) == n_epochs
-    assert torch.equal(weights(fitted), weights(make(max_epochs=n_epochs).fit(Y)))
+    assert torch.equal(weights(fitted), weights(undisturbed(n_epochs)))
     document, _ = read_file(checkpoint)
     assert document["complete"] is False
     resumed = make(checkpoint=checkpoint).fit(Y)
-    whole = make().fit(Y)
+    whole = undisturbed()
     assert torch.equal(weights(resumed), weights(whole))
     assert resumed.history_[:, "train_loss"] == whole.history_[:, "train_loss"]
     assert read_file(checkpoint)[0]["complete"] is True
@@ -218,12 +224,12 @@ def test_without_a_whole_epoch_nothing_is_kept(press, method):
     with pytest.raises(NotFittedError):
         ei.predict(Y)
     ei.set_params(callbacks=None).fit(Y)
-    assert torch.equal(weights(ei), weights(make().fit(Y)))
+    assert torch.equal(weights(ei), weights(undisturbed()))
 
 
 def test_when_all_is_done_what_is_done_is_kept(tmp_path, monkeypatch):
     """Pressed behind the last epoch, or while fitted attributes are set."""
-    whole, keep, write = make().fit(Y), EquivariantReconstructor._keep, Checkpoint.write
+    whole, keep, write = undisturbed(), EquivariantReconstructor._keep, Checkpoint.write
 
     def interrupted_write(self, net, *, complete):
         if complete:
@@ -389,4 +395,4 @@ def test_another_handler_is_respected():
 def test_threads_have_no_handlers():
     with ThreadPoolExecutor(1) as pool:
         fitted = pool.submit(make().fit, Y).result()
-    assert torch.equal(weights(fitted), weights(make().fit(Y)))
+    assert torch.equal(weights(fitted), weights(undisturbed()))
