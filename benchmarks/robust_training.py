@@ -114,7 +114,7 @@ def fit_in_child(pipe, path, early_stopping):
     estimator = ei(
         Inpainting(0.3),
         network=UNet(width=4, depth=2),
-        max_epochs=6,
+        max_epochs=30,
         checkpoint=path,
         early_stopping=early_stopping,
         n_iter_no_change=99,

@@ -26,7 +26,6 @@ from ._search import (
     ParameterEstimate,
     estimate_detector_offset,
     estimate_parameters,
-    unexplained_share,
 )
 from ._symmetries import Symmetry
 
@@ -56,5 +55,4 @@ __all__ = [
     "estimate_detector_offset",
     "estimate_parameters",
     "gaussian_kernel",
-    "unexplained_share",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..utils.cgls import cgls
 from ..utils.random import make_generator
 
 N_STEPS = 12
@@ -58,7 +59,8 @@ def misfit_of(operator, y, n_steps=N_STEPS):
     misfit : Misfit
     """
     probe = torch.randn(y.shape, generator=make_generator(0)).to(y.device)
-    residual, filtered = _conjugate_gradients(operator, y, probe, n_steps)
+    _, left, _ = cgls(operator.forward, operator.adjoint, y, n_steps, alongside=probe)
+    residual, filtered = left.chunk(2)
     scale = math.sqrt(float(filtered.square().mean()) / float(y.square().mean()))
     levels = []
     for axis in range(2, y.ndim):
@@ -71,39 +73,8 @@ def misfit_of(operator, y, n_steps=N_STEPS):
     return Misfit(residual, share, levels)
 
 
-def _conjugate_gradients(operator, y, probe, n_steps):
-    """Return what CGLS leaves of y, and what the same polynomial leaves of ``probe``.
-
-    ``probe`` has the shape of ``y``, or no samples.
-    """
-
-    def energy(z):
-        return z.square().sum(dim=tuple(range(1, z.ndim)))
-
-    def scaled(factors, z):
-        return factors.reshape(-1, *[1] * (z.ndim - 1)) * z
-
-    both = torch.cat([y, probe])
-    residual, gradient = both, operator.adjoint(both)
-    direction, n = gradient, len(y)
-    copies = len(both) // n
-    gamma = energy(gradient[:n])
-    smallest = 1e-12 * gamma.clamp_min(1e-30)
-    for _ in range(n_steps):
-        image = operator.forward(direction)
-        step = torch.where(
-            gamma > smallest, gamma / energy(image[:n]).clamp_min(1e-30), 0.0
-        )
-        residual = residual - scaled(step.repeat(copies), image)
-        gradient = operator.adjoint(residual)
-        previous, gamma = gamma, energy(gradient[:n])
-        momentum = torch.where(previous > smallest, gamma / previous, 0.0)
-        direction = gradient + scaled(momentum.repeat(copies), direction)
-    return residual[:n], residual[n:]
-
-
 @torch.no_grad()
 def squared_misfit(operator, y, n_steps=N_STEPS):
     """Return ‖y − A x‖²/‖y‖² after some steps of conjugate gradients."""
-    residual, _ = _conjugate_gradients(operator, y, y[:0], n_steps)
+    _, residual, _ = cgls(operator.forward, operator.adjoint, y, n_steps)
     return float(residual.double().square().sum() / y.double().square().sum())

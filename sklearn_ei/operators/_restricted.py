@@ -2,7 +2,7 @@
 
 import torch
 
-from ..utils.cgls import minimum_norm_solution
+from ..utils.cgls import cgls
 
 _CGLS_STEPS = 15
 
@@ -183,5 +183,5 @@ class RestrictedOperator:
         y = self._keep(y)
         if self.has_orthogonal_rows:
             return y
-        x = minimum_norm_solution(self.forward, self.adjoint, y, _CGLS_STEPS)
+        x, *_ = cgls(self.forward, self.adjoint, y, _CGLS_STEPS)
         return torch.where(self._kept_like(y), y, self.operator.forward(x))

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
 from ..model_selection import score_without_truth, tensors
-from ..operators import ForwardOperator
+from ..operators import ForwardOperator, ModelMismatchWarning, check_consistency
 from ..utils.html import FactsMixin
 from ..utils.params import brief
 from ..utils.torch_state import own_torch
@@ -66,6 +66,16 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
             "measurement_layout_": measurement_layout,
             "image_layout_": image_layout.settle(shape=resolved.image_shape),
         }
+
+    def _check_explains(self, operator, Y, stacklevel):
+        """Warn if no image has such measurements."""
+        report = check_consistency(operator, Y)
+        if not report.is_consistent:
+            warnings.warn(
+                f"{type(self).__name__}: {report.sentence} See check_consistency.",
+                ModelMismatchWarning,
+                stacklevel=stacklevel,
+            )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

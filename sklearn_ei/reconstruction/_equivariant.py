@@ -279,6 +279,9 @@ class EquivariantReconstructor(
 
         Warns
         -----
+        ModelMismatchWarning
+            If no image has such measurements
+            (:func:`~sklearn_ei.operators.check_consistency`): what is likely wrong.
         UserWarning
             If it is interrupted later: the state after the last whole epoch is kept.
         """

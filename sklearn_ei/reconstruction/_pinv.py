@@ -54,9 +54,16 @@ class PseudoInverseReconstructor(BaseReconstructor):
         Returns
         -------
         self : PseudoInverseReconstructor
+
+        Warns
+        -----
+        ModelMismatchWarning
+            If no image has such measurements
+            (:func:`~sklearn_ei.operators.check_consistency`): what is likely wrong.
         """
         checked = check_measurements(self, Y, reset=True, lazy=True)
         fitted = self._resolve_operator(checked)
+        self._check_explains(fitted["operator_"], checked, stacklevel=5)
         record_features(self, Y)
         for name, value in fitted.items():
             setattr(self, name, value)

@@ -102,6 +102,8 @@ class Planner:
         checked, truth = self._look_at(Y, truth, reset=new)
         fitted = self._fitted(checked, truth, new)
         operator, image_layout = fitted["operator_"], fitted["image_layout_"]
+        if new:
+            self.estimator._check_explains(operator, checked, stacklevel=8)
         group = self._resolve_group(operator.image_shape, checked.shape[1])
         alpha = self._resolve_alpha(operator, group)
         # Ground truth teaches the null space whatever the group does.
@@ -198,7 +200,7 @@ class Planner:
 
     def _tensors(self, checked, truth, fitted):
         """Return measurements, images (also as arrays), and whether any is missing."""
-        y = stack_to_tensor(checked, fitted["measurement_layout_"].has_channel_axis)
+        y = stack_to_tensor(checked, fitted["measurement_layout_"])
         y = fitted["operator_"].only_measured(y)
         if not self.data_term.needs_truth:
             return y, None, None, False  # it may have settled the images' shape
@@ -211,7 +213,7 @@ class Planner:
             missing_ok=True,
             lazy=True,
         )
-        truth = stack_to_tensor(images, layout.has_channel_axis)
+        truth = stack_to_tensor(images, layout)
         seen = truth
         if isinstance(truth, LazyTensor):  # one image tells whether any is missing
             seen = truth[[images.first_missing]]

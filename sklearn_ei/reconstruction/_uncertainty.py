@@ -10,7 +10,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..noise import GaussianNoise, NoiseModel
-from ..utils.cgls import minimum_norm_solution
+from ..utils.cgls import cgls
 from ..utils.random import draw_seed, make_generator
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, check_out
@@ -188,9 +188,7 @@ class UncertaintyMixin:
         for start in range(0, len(Y), self._predict_batch_size):
             batch = slice(start, start + self._predict_batch_size)
             x = self.image_layout_.to_tensor(images[batch])
-            part = minimum_norm_solution(
-                A.forward, A.adjoint, A.forward(x), n_iterations
-            )
+            part, *_ = cgls(A.forward, A.adjoint, A.forward(x), n_iterations)
             parts[batch] = self.image_layout_.to_array(part)
         return images, parts
 

@@ -44,11 +44,6 @@ class Layout:
             )
 
     @property
-    def is_settled(self):
-        """Whether the shape is known, and the channels are not ``"any"``."""
-        return self.shape is not None and self.channels != "any"
-
-    @property
     def has_channel_axis(self):
         """Whether arrays have a channel axis."""
         return self.channels not in ("any", "none")

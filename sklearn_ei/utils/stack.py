@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
-from .arrays import array_to_tensor
 from .on_demand import in_order
 
 # Memory maps up to this size are read at once, which is faster.
@@ -209,8 +208,8 @@ class LazyTensor:
     ----------
     stack : LazyStack
         Checked already.
-    has_channels : bool
-        Whether the last axis of the stack is that of channels.
+    layout : Layout
+        Of a sample.
     scale : float, default=1
         What values are divided by.
     samples : ndarray of int, default=None
@@ -219,9 +218,9 @@ class LazyTensor:
         What every sample is multiplied by.
     """
 
-    def __init__(self, stack, has_channels, scale=None, samples=None, *, weights=None):
+    def __init__(self, stack, layout, scale=None, samples=None, *, weights=None):
         self.stack = stack
-        self.has_channels = has_channels
+        self.layout = layout
         self.scale = scale
         self.weights = weights
         self.samples = np.arange(len(stack)) if samples is None else samples
@@ -232,7 +231,7 @@ class LazyTensor:
     def __getitem__(self, index):
         index = index.numpy() if isinstance(index, torch.Tensor) else index
         samples = self.stack[np.atleast_1d(self.samples[index])]
-        tensor = array_to_tensor(samples, self.has_channels)
+        tensor = self.layout.to_tensor(samples)
         if self.weights is not None:
             tensor = tensor * self.weights
         return tensor if self.scale is None else tensor / self.scale
@@ -245,7 +244,7 @@ class LazyTensor:
 
     def _with(self, **changes):
         own = {"scale": self.scale, "samples": self.samples, "weights": self.weights}
-        return LazyTensor(self.stack, self.has_channels, **{**own, **changes})
+        return LazyTensor(self.stack, self.layout, **{**own, **changes})
 
     def to(self, device):
         """Return itself: batches go to the device as they are used."""
@@ -279,10 +278,10 @@ def truth_of_pairs(Y, truth):
     return truth
 
 
-def stack_to_tensor(stack, has_channels):
+def stack_to_tensor(stack, layout):
     """Return the tensor of a checked stack, lazy if the stack is."""
-    kind = LazyTensor if isinstance(stack, LazyStack) else array_to_tensor
-    return kind(stack, has_channels)
+    lazy = isinstance(stack, LazyStack)
+    return LazyTensor(stack, layout) if lazy else layout.to_tensor(stack)
 
 
 def take(tensor, samples):

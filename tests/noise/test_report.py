@@ -21,6 +21,7 @@ from sklearn_ei.operators import (
     ParallelBeamCT,
     gaussian_kernel,
 )
+from sklearn_ei.utils.layout import Layout
 from sklearn_ei.utils.random import make_generator
 from sklearn_ei.utils.stack import LazyStack, LazyTensor
 from tests.cases import coils
@@ -211,7 +212,7 @@ def test_lazy_measurements_are_read_as_others(ct, tmp_path):
     file = tmp_path / "Y.npy"
     np.save(file, noisy[:, 0].numpy())
     stack = LazyStack(np.load(file, mmap_mode="r"), "Y")
-    lazy = estimate_noise(operator, LazyTensor(stack, False))
+    lazy = estimate_noise(operator, LazyTensor(stack, Layout(channels="none")))
     assert str(lazy) == str(estimate_noise(operator, noisy))
 
 

@@ -15,6 +15,7 @@ from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 from sklearn_ei.utils import stack as stacks
+from sklearn_ei.utils.layout import Layout
 
 OPERATOR = ParallelBeamCT(8, (16, 16))
 IMAGES = make_thorax_phantoms(8, (16, 16), random_state=0)
@@ -140,7 +141,9 @@ def test_noise_is_estimated_from_the_same_samples():
     operator = ParallelBeamCT(40, (16, 16))
     noisy = GaussianNoise(0.1).add(operator.measure(IMAGES), random_state=0)
     whole, lazy = (
-        GaussianNoise().resolve(operator, stacks.stack_to_tensor(stack, False))
+        GaussianNoise().resolve(
+            operator, stacks.stack_to_tensor(stack, Layout(channels="none"))
+        )
         for stack in (noisy, stacks.LazyStack(Chunked(noisy), "Y"))
     )
     assert lazy.sigma == whole.sigma > 0

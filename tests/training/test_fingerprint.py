@@ -22,6 +22,7 @@ from skorch.callbacks import Callback
 from sklearn_ei.groups import Rotations
 from sklearn_ei.operators import Inpainting, ODLOperator
 from sklearn_ei.training import fingerprint
+from sklearn_ei.utils.layout import Layout
 from sklearn_ei.utils.stack import LazyStack, LazyTensor
 from tests.cases import OPERATORS
 
@@ -101,7 +102,7 @@ def test_different_is_different(one, other):
 
 def test_data_in_memory_and_on_disk():
     data = np.random.default_rng(0).random((5, 3, 4)).astype(np.float32)
-    lazy = LazyTensor(LazyStack(data, "Y"), has_channels=False)
+    lazy = LazyTensor(LazyStack(data, "Y"), Layout(channels="none"))
     eager = torch.from_numpy(data)[:, None]
     digests = fingerprint({}, {"a": lazy, "b": eager, "c": eager.flip(0)})
     assert digests["a"] == digests["b"] != digests["c"]

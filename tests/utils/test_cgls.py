@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_ei.utils.cgls import cgls, minimum_norm_solution
+from sklearn_ei.utils.cgls import cgls
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -31,9 +31,26 @@ def test_samples_do_not_depend_on_each_other():
         lambda x: (x.flatten(1) @ A.T).reshape(x.shape),
         lambda y: (y.flatten(1) @ A).reshape(y.shape),
     )
-    together = minimum_norm_solution(*maps, y, 4)
-    alone = [minimum_norm_solution(*maps, y[i : i + 1], 4) for i in range(2)]
-    torch.testing.assert_close(together, torch.cat(alone))
+    # After 4 steps, and where each is done after another number of them.
+    for n_iterations, rtol in ((4, 1e-6), (99, 1e-2)):
+        together, *_ = cgls(*maps, y, n_iterations, rtol=rtol)
+        alone = [cgls(*maps, y[i : i + 1], n_iterations, rtol=rtol)[0] for i in (0, 1)]
+        torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_the_same_steps_for_others_are_a_linear_filter():
+    A, y, others = random(9, 6), random(2, 9), random(4, 9)
+    maps = (lambda x: x @ A.T, lambda r: r @ A)
+
+    def left(alongside):
+        return cgls(*maps, y, 3, alongside=alongside)[1]
+
+    both = left(others)
+    torch.testing.assert_close(both[:2], cgls(*maps, y, 3)[1])
+    torch.testing.assert_close(left(y)[2:], both[:2])  # of y itself, what y leaves
+    torch.testing.assert_close(
+        left(2 * others + 1)[2:], 2 * both[2:] + left(torch.ones_like(others))[2:]
+    )
 
 
 def test_a_budget_stops_it():

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from sklearn_ei.utils import stack as stacks
-from sklearn_ei.utils.arrays import array_to_tensor
+from sklearn_ei.utils.layout import Layout
 from sklearn_ei.utils.stack import LazyStack, LazyTensor
 
 ARRAY = np.random.default_rng(0).random((7, 3, 2))
@@ -53,9 +53,9 @@ def test_walking_through(monkeypatch, tmp_path):
 def test_lazy_tensors_are_tensors(tmp_path):
     stack = LazyStack(memory_map(tmp_path, "r"), "Y")
     samples = np.array([6, 1, 2])
-    for has_channels in (False, True):
-        whole = array_to_tensor(ARRAY, has_channels) / 0.3
-        lazy = LazyTensor(stack, has_channels) / 0.3
+    for layout in (Layout((3, 2), "none"), Layout((3,), 2)):
+        whole = layout.to_tensor(ARRAY) / 0.3
+        lazy = LazyTensor(stack, layout) / 0.3
         assert lazy.shape == tuple(whole.shape)
         for index in (slice(1, 4), torch.tensor([4, 0]), torch.tensor([5]), [3]):
             assert torch.equal(lazy[index], whole[index])
