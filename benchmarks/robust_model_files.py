@@ -65,7 +65,8 @@ def run(folder, arguments):
         _model_files.all_files(folder, n_cuts=arguments.cuts, n_flips=arguments.flips)
     )
     for good in ("ct", "sparse"):
-        load(folder / f"{good}.safetensors")
+        # scikit-learn imports its printer when it first prints.
+        repr(load(folder / f"{good}.safetensors"))
     path = folder / "bad.safetensors"
     counts, memory, largest = Counter(), 0.0, 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -5,7 +5,7 @@ import math
 import torch
 
 from ..groups import Group
-from ..operators import ForwardOperator
+from ..operators import check_operator
 from ..utils.params import brief, check_shape
 
 # Constants of operators are float32: identities hold to about 1e-7 at best.
@@ -152,11 +152,7 @@ def relative_error(actual, expected):
 
 
 def _resolve_operator(operator, image_shape):
-    if not isinstance(operator, ForwardOperator):
-        raise TypeError(
-            f"Got operator={brief(operator)}, but expected a ForwardOperator such as "
-            "ParallelBeamCT(n_views=50)."
-        )
+    check_operator(operator)
     if image_shape is None:
         return operator.resolve(), 1
     image_shape = check_shape("image_shape", image_shape)

@@ -4,8 +4,7 @@ import numpy as np
 
 from ..metrics import psnr
 from ..model_selection import unwrap
-from ..operators import ForwardOperator
-from ..utils.params import brief
+from ..operators import check_operator
 from ..utils.validation import check_stack
 from ._drawing import (
     check_samples,
@@ -163,11 +162,7 @@ class ReconstructionDisplay:
         -------
         display : ReconstructionDisplay
         """
-        if not isinstance(operator, ForwardOperator):
-            raise TypeError(
-                f"Got operator={brief(operator)}, but expected a ForwardOperator such "
-                "as ParallelBeamCT(n_views=50)."
-            )
+        check_operator(operator)
         chosen = check_samples(samples, count(Y, "Y"))
         measurements = check_stack(pick(Y, chosen, "Y"), "Y", "measurements")
         images = check_stack(pick(images, chosen, "images"), "images", "images")

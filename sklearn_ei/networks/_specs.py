@@ -170,7 +170,14 @@ class _Own(NetworkSpec):
     def _make(self, n_channels, n_spatial_dims):
         if isinstance(self.network, nn.Module):
             return copy.deepcopy(self.network)
-        made = self.network(n_channels, n_spatial_dims)
+        try:
+            made = self.network(n_channels, n_spatial_dims)
+        except TypeError as error:
+            raise TypeError(
+                f"Got network={brief(self.network)}, which cannot be called with "
+                f"({n_channels}, {n_spatial_dims}), but expected a factory "
+                f"f(n_channels, n_spatial_dims): {error}."
+            ) from error
         if not isinstance(made, nn.Module):
             raise TypeError(
                 f"The factory passed as network returned {type(made).__name__}, but "

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..utils.params import brief
 from ._base import NoiseModel
 from ._estimate import UnknownNoiseError, examine, fit_levels
 from ._gaussian import GaussianNoise
@@ -131,6 +132,11 @@ def estimate_noise(operator, y):
     >>> round(estimate.noise.sigma, 1)
     0.1
     """
+    if not hasattr(operator, "pinv"):
+        raise TypeError(
+            f"Got operator={brief(operator)}, but expected a ForwardOperator such as "
+            "ParallelBeamCT(n_views=50)."
+        )
     try:
         findings = examine(operator, y)
     except UnknownNoiseError:

@@ -5,6 +5,7 @@ from ..utils.layout import Layout
 from ._base import ForwardOperator
 from ._block import BlockOperator
 from ._blur import Blur, gaussian_kernel
+from ._checks import check_operator
 from ._compressed_sensing import CompressedSensing
 from ._consistency import (
     ConsistencyReport,
@@ -51,6 +52,7 @@ __all__ = [
     "Symmetry",
     "as_odl_operator",
     "check_consistency",
+    "check_operator",
     "dot_test",
     "estimate_detector_offset",
     "estimate_parameters",

@@ -7,6 +7,22 @@ import numpy as np
 from ..utils.params import brief
 
 
+def check_operator(operator):
+    """Return an operator, after refusing what is none.
+
+    Raises
+    ------
+    TypeError
+        If it is no object with the methods of a ``ForwardOperator``.
+    """
+    if isinstance(operator, type) or not hasattr(operator, "measurement_layout"):
+        raise TypeError(
+            f"Got operator={brief(operator)}, but expected a ForwardOperator such as "
+            "ParallelBeamCT(n_views=50)."
+        )
+    return operator
+
+
 def check_mask(mask, what):
     """Return a mask as a bool array, or say how to make one of what was passed.
 

@@ -9,6 +9,7 @@ import torch
 
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_stack
+from ._checks import check_operator
 from ._misfit import misfit_of
 from ._suspects import find_causes
 
@@ -116,11 +117,11 @@ def check_consistency(operator, Y):
     differences of both along each axis of y tell the level of the noise in F y,
     and what it adds to ‖F y‖². The rest is ``unexplained``.
 
-    Above 5 % the operator is wrong, if a common mistake is found or 100 steps leave as
-    much. Between 1 % and 5 % it is if one of the common mistakes, put right, explains
-    clearly more; real data with the right geometry can be there. Where A has full row
-    rank (compressed sensing, decimation), or there are few views of a large image, every
-    y is explained, right or wrong.
+    Above 5 % the operator is wrong, if a common mistake is found or 100 steps leave
+    as much. Between 1 % and 5 % it is if one of the common mistakes, put right,
+    explains clearly more; real data with the right geometry can be there. Where A has
+    full row rank (compressed sensing, decimation), or there are few views of a large
+    image, every y is explained, right or wrong.
 
     A mirrored image cannot be told: with parallel beams the wrong sense of
     rotation, or the detector read from the other end, explain y as well.
@@ -218,6 +219,7 @@ def _causes(operator, y, misfit):
 
 def some_samples(operator, Y):
     """Return the resolved operator, and a few measurements as a tensor."""
+    check_operator(operator)
     if isinstance(Y, torch.Tensor):
         operator = operator.resolve(measurement_shape=tuple(Y.shape[2:]))
         return operator, Y[:_MAX_SAMPLES].detach().float()

@@ -4,6 +4,7 @@ import torch
 
 from ..utils.random import make_generator
 from ._base import ForwardOperator
+from ._checks import check_operator
 
 
 @torch.no_grad()
@@ -44,7 +45,7 @@ def dot_test(
         ``measurement_shape``, ``image_channels``, ``measurement_channels``).
     """
     generator = make_generator(seed)
-    operator = operator.resolve()
+    operator = check_operator(operator).resolve()
     layouts = operator.image_layout, operator.measurement_layout
     images, measurements = (
         layout.settle(channels=n_channels) if layout.channels == "any" else layout

@@ -13,6 +13,7 @@ from ..utils.params import brief, check_real
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_stack
 from ._base import ForwardOperator
+from ._checks import check_operator
 from ._misfit import squared_misfit
 
 _MOST_SAMPLES = 8
@@ -100,7 +101,12 @@ def estimate_parameters(
     >>> abs(found.values["source_distance"] - 60.0) < 1.0
     True
     """
-    known = operator.get_params(deep=False)
+    known = check_operator(operator).get_params(deep=False)
+    if not ranges:
+        raise ValueError(
+            "Got no ranges, but expected one for each parameter to be found, such as "
+            "{'detector_offset': (-5, 5)}."
+        )
     for name, choice in ranges.items():
         _check_range(name, choice, known, operator)
     Y = check_stack(Y, "Y", "measurements")
@@ -232,7 +238,7 @@ def estimate_detector_offset(
     >>> abs(found.values["detector_offset"] - 2.3) < 0.05
     True
     """
-    if "detector_offset" not in operator.get_params(deep=False):
+    if "detector_offset" not in check_operator(operator).get_params(deep=False):
         raise ValueError(
             f"Got {operator}, but expected an operator with a parameter "
             "detector_offset, such as ParallelBeamCT."

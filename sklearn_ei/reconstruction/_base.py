@@ -11,9 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
 from ..model_selection import score_without_truth, tensors
-from ..operators import ForwardOperator, ModelMismatchWarning, check_consistency
+from ..operators import (
+    ForwardOperator,
+    ModelMismatchWarning,
+    check_consistency,
+    check_operator,
+)
 from ..utils.html import FactsMixin
-from ..utils.params import brief
 from ..utils.torch_state import own_torch
 from ..utils.validation import (
     check_images,
@@ -45,11 +49,7 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
         that a refused stack leaves it as it was.
         """
         operator = self.operator
-        if not isinstance(operator, ForwardOperator):
-            raise TypeError(
-                f"Got operator={brief(operator)}, but expected a ForwardOperator such "
-                "as ParallelBeamCT(n_views=50)."
-            )
+        check_operator(operator)
         image_layout, measurement_layout = operator.layouts(measurement=Y.shape[1:])
         image_shape = operator.image_shape
         truth_shape = None if truth is None else shape_of_images(truth, len(Y))
@@ -119,8 +119,18 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         -------
         x : torch.Tensor of shape (batch, channel, *image_shape)
             Images.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``y`` is no tensor, or does not fit A.
         """
         check_is_fitted(self)
+        if not isinstance(y, torch.Tensor):
+            raise TypeError(
+                f"Got y of type {type(y).__name__}, but expected a tensor (batch, "
+                "channel, *measurement_shape); predict takes arrays."
+            )
         return self._reconstruct(y, self.operator_ if A is None else A)
 
     def predict(self, Y: Any, *, out: np.ndarray | None = None) -> np.ndarray:
