@@ -4,7 +4,6 @@ import warnings
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,12 +17,13 @@ from ..networks import (
     build_module,
     build_stages,
 )
-from ..training import Checkpoint, FitPlan, Seeds, fingerprint
+from ..training import Checkpoint, FitPlan, Seeds
 from ..utils.device import resolve_precision
 from ..utils.params import brief
 from ..utils.random import make_generator, spawn_seeds
 from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils.validation import check_images, check_measurements
+from ._identity import check_same, identity
 from ._parameters import resolve_terms
 from ._scaled import ScaledFunction
 from ._start import root_mean_square, scaled_dataset
@@ -32,17 +32,6 @@ from ._start import root_mean_square, scaled_dataset
 # and inpainting alike.
 _AUTO_ALPHA = 1.5
 _CRITIC = {"width": 16, "depth": 3}
-_COMPARED_SAMPLES = 64
-# Parameters that may change between a checkpoint and the fit that goes on from it.
-_NOT_OF_THE_TRAINING = (
-    "accelerate",
-    "callbacks",
-    "check_rank",
-    "checkpoint",
-    "device",
-    "verbose",
-    "warm_start",
-)
 
 
 class Planner:
@@ -110,7 +99,8 @@ class Planner:
         if new and alpha > 0 and not self.data_term.needs_truth:
             self._check_group(operator, group)
         y, truth, images, missing = self._tensors(checked, truth, fitted)
-        self._check_same(y, truth)
+        kind = type(self.estimator)
+        check_same(self.processes, kind, parameters, y, truth)
         scale, noise = self.processes.from_main(self._measure(operator, y))
         # Training sees y / scale.
         scaled_noise = None if noise is None else noise.scaled(1 / scale)
@@ -353,49 +343,9 @@ class Planner:
         path = self.parameters["checkpoint"]
         if path is None or self.incremental:
             return None
-        checkpoint = Checkpoint(path, self._identity(y, truth), self.processes)
+        told = identity(type(self.estimator), self.parameters, y, truth)
+        checkpoint = Checkpoint(path, told, self.processes)
         return checkpoint.read(self.parameters["max_epochs"])
-
-    def _identity(self, y, truth):
-        """Return digests of all that a training depends on."""
-        parameters, checkpoint = dict(self.parameters), self.parameters["checkpoint"]
-        in_folder = checkpoint is not None and Path(checkpoint).is_dir()
-        for name in _NOT_OF_THE_TRAINING:
-            # In a folder, callbacks may be all that tells two trainings apart.
-            if not (in_folder and name == "callbacks"):
-                parameters.pop(name, None)
-        parameters["estimator"] = type(self.estimator)
-        if not isinstance(parameters["random_state"], Integral):
-            if in_folder:
-                raise ValueError(
-                    f"Got random_state={brief(parameters['random_state'])} with a "
-                    "folder as checkpoint, but expected an integer: without one, "
-                    "trainings in the folder cannot be told apart."
-                )
-            # A checkpoint, and the main process, have the seeds that were drawn.
-            parameters.pop("random_state")
-        if parameters["lr_schedule"] == "constant":
-            # A longer training begins with the shorter one.
-            parameters.pop("max_epochs")
-        return fingerprint(parameters, {"Y": y, "y": truth})
-
-    def _check_same(self, y, truth):
-        """Refuse processes that were given different data or parameters."""
-        size, batch_size = self.processes.size, self.parameters["batch_size"]
-        if size == 1:
-            return
-        if batch_size < size:
-            raise ValueError(
-                f"Got batch_size={batch_size} in {size} processes, but expected at "
-                f"least {size}: batch_size counts the samples of a step in all of them "
-                "together."
-            )
-        # The first samples tell parts of a data set apart, at the cost of no pass.
-        first = None if truth is None else truth[:_COMPARED_SAMPLES]
-        digests = self._identity(y[:_COMPARED_SAMPLES], first)
-        sizes = {"n_samples": str(len(y))}
-        sizes["max_epochs"] = str(self.parameters["max_epochs"])
-        self.processes.check_same({**digests, **sizes})
 
 
 def make_function(network, data_term, image_layout, precision, seed, *, trial=True):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
+from torch import nn
 
 from sklearn_ei import DivergenceError, EquivariantReconstructor
 from sklearn_ei.groups import Rotations, Shifts
@@ -116,3 +118,41 @@ def test_nor_are_they_overlooked_where_nearly_all_is_blank(name):
         )
         with pytest.raises(DivergenceError, match="lr=1000"):
             fresh.fit(Y)
+
+
+class Louder(nn.Module):
+    """Multiplies by a number that grows with each training step, and by a weight."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.step, self.calls = step, 0
+
+    def forward(self, x):
+        self.calls += self.training
+        return x * self.weight * (1 + self.step * max(self.calls - 1, 0))
+
+
+@pytest.mark.parametrize(("step", "explodes"), [(1.0, False), (100.0, True)])
+def test_some_times_the_loss_of_zeros_is_no_explosion_and_many_times_are(
+    step, explodes
+):
+    # Four steps: in the last the images are 4 or 301 times too bright, and the loss
+    # 9 or 90 000 times that of images of zeros.
+    x = np.random.default_rng(0).random((4, 8, 8)) + 1
+    ei = EquivariantReconstructor(
+        Inpainting(0.3),
+        alpha=0,
+        network=Louder(step),
+        max_epochs=1,
+        batch_size=1,
+        lr=1e-6,
+        precision="float32",
+    )
+    Y = Inpainting(0.3).measure(x)
+    if explodes:
+        with pytest.raises(DivergenceError, match="exploded"):
+            ei.fit(Y)
+    else:
+        losses = [batch["train_loss"] for batch in ei.fit(Y).history_[0]["batches"]]
+        assert max(losses) > 5 * float(np.square(Y / ei.scale_).mean())
