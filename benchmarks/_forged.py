@@ -73,7 +73,7 @@ TRAININGS = {
     "constant": {"lr_schedule": "constant"},
     "critic": {"beta": 0.1},
     "normed": {"network": make_normed},
-    "early": {"early_stopping": True, "validation_fraction": 0.3},
+    "early": {"early_stopping": 0.3},
     "unsure": {"data_term": "unsure", "group": None, "alpha": 0},
 }
 

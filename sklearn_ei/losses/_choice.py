@@ -6,6 +6,7 @@ from ..utils.params import brief
 from ._data_term import DataTerm
 from ._measurement import MeasurementConsistency
 from ._r2r import R2R
+from ._splitting import Splitting
 from ._supervised import SupervisedError
 from ._sure import SURE
 from ._unsure import UNSURE
@@ -15,6 +16,7 @@ _TERMS = {
     "sure": SURE,
     "unsure": UNSURE,
     "r2r": R2R,
+    "splitting": Splitting,
     "supervised": SupervisedError,
 }
 # Names that the history has for other things.

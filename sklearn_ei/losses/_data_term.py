@@ -36,9 +36,9 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
     >>> class LargestError(DataTerm):
     ...     name = "largest_error"
     ...
-    ...     def forward(self, f, y, truth=None, start=None):
-    ...         x1 = f(y, self.operator, start)
-    ...         return x1, (self.operator.forward(x1) - y).abs().max()
+    ...     def forward(self, f, y, A, truth=None, start=None):
+    ...         x1 = f(y, A, start)
+    ...         return x1, (A.forward(x1) - y).abs().max()
     """
 
     name: str | None = None
@@ -105,13 +105,15 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
         """
         return False
 
-    def remeasure(self, x, generator):
+    def remeasure(self, x, A, generator):
         """Return measurements of images, as noisy as those that f is trained on.
 
         Parameters
         ----------
         x : torch.Tensor of shape (batch, channel, *image_shape)
             Images, such as T_g f(y).
+        A : ForwardOperator or RestrictedOperator
+            What measures them.
         generator : torch.Generator
             Of the noise.
 
@@ -119,9 +121,41 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
         -------
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             A x, with a draw of ``noise``.
+        A : ForwardOperator or RestrictedOperator
+            What measured y: the argument, or a part of it.
         """
-        y = self.operator.forward(x)
-        return y if self.noise is None else self.noise.sample(y, generator)
+        y = A.forward(x)
+        if self.noise is not None:
+            y = A.only_measured(self.noise.sample(y, generator))
+        return y, A
+
+    def expect_missing(self, density):
+        """Prepare for measurements with holes, after :meth:`resolve`.
+
+        Parameters
+        ----------
+        density : torch.Tensor of shape (channel, *measurement_shape)
+            Share of the samples that have each measurement.
+        """
+
+    def reconstruct(self, f, y, A):
+        """Return images as f is meant to be used when it is trained: f(y, A).
+
+        Parameters
+        ----------
+        f : callable
+            ``f(y, A)``, trained with this term.
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements; zero where there are none.
+        A : ForwardOperator or RestrictedOperator
+            What measured them.
+
+        Returns
+        -------
+        x : torch.Tensor of shape (batch, channel, *image_shape)
+            Images.
+        """
+        return f(y, A)
 
     def magnitude(self, y, truth=None):
         """Return what images of zeros would cost, the measure of an explosion.
@@ -140,7 +174,7 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
         return float(y.square().mean())
 
     @abstractmethod
-    def forward(self, f, y, truth=None, start=None):
+    def forward(self, f, y, A, truth=None, start=None):
         """Return reconstructions and the term.
 
         Parameters
@@ -148,7 +182,10 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
         f : callable
             ``f(y, A, start=None)``, from measurements by A to images.
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Measurements.
+            Measurements; zero where there are none.
+        A : ForwardOperator or RestrictedOperator
+            What measured them: :attr:`operator`, or the part of it that belongs to
+            the measurements of this batch.
         truth : torch.Tensor of shape (batch, channel, *image_shape), default=None
             Ground truth.
         start : torch.Tensor of shape (batch, channel, *image_shape), default=None
@@ -159,7 +196,7 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
         x1 : torch.Tensor of shape (batch, channel, *image_shape)
             Reconstructions, which the other terms go on with.
         term : torch.Tensor, scalar
-            Mean over all elements.
+            Mean over all elements; what is not measured counts as zero in both.
         """
 
 

@@ -5,6 +5,7 @@ from numbers import Integral
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
+from ..utils.params import check_option
 from ._data_term import zeros_cost
 from ._distance import check_distance
 
@@ -24,6 +25,11 @@ class EquivarianceTerm(BaseEstimator):
         Whether no gradient passes through x2 to f(y), so that f learns from
         transformed images rather than changes them, as is done with zooms for
         super-resolution and deblurring [2]_.
+    masks : {"any", "own"}, default="any"
+        Where samples have holes of their own (NaN): whether x2 is measured with the
+        mask of any sample of the training, as if every scan could have been taken
+        with every mask [3]_, or with that of its own sample. f then learns from
+        several operators, as well as from the group.
 
     References
     ----------
@@ -33,6 +39,8 @@ class EquivarianceTerm(BaseEstimator):
     .. [2] J. Scanvic, M. Davies, P. Abry and J. Tachella, "Scale-Equivariant
        Imaging: Self-Supervised Learning for Image Super-Resolution and
        Deblurring", arXiv:2312.11232.
+    .. [3] J. Tachella, D. Chen and M. Davies, "Unsupervised Learning From Incomplete
+       Measurements for Inverse Problems", NeurIPS 2022, arXiv:2201.12151.
 
     Examples
     --------
@@ -43,16 +51,20 @@ class EquivarianceTerm(BaseEstimator):
 
     name = "equivariance_error"
 
-    def __init__(self, n_transforms=1, *, distance="l2", stop_gradient=False):
+    def __init__(
+        self, n_transforms=1, *, distance="l2", stop_gradient=False, masks="any"
+    ):
         self.n_transforms = n_transforms
         self.distance = distance
         self.stop_gradient = stop_gradient
+        self.masks = masks
 
     def check(self):
         """Refuse parameters that are out of their range."""
         check_scalar(self.n_transforms, "n_transforms", Integral, min_val=1)
         check_distance("distance of EquivarianceTerm", self.distance)
         check_scalar(self.stop_gradient, "stop_gradient", bool)
+        check_option("masks", self.masks, ("any", "own"))
 
     def transform(self, group, x1, elements):
         """Return x2 = T_g x1 for ``n_transforms`` elements a sample."""
@@ -60,7 +72,7 @@ class EquivarianceTerm(BaseEstimator):
         n = self.n_transforms
         return group.transform(x1.repeat_interleave(n, 0) if n > 1 else x1, elements)
 
-    def error(self, f, data_term, x2, generator):
+    def error(self, f, data_term, x2, A, generator):
         """Return d(f(A x2), x2).
 
         Parameters
@@ -71,6 +83,8 @@ class EquivarianceTerm(BaseEstimator):
             Resolved; it measures x2 again, with noise if that is what f sees.
         x2 : torch.Tensor of shape (batch * n_transforms, channel, *image_shape)
             From :meth:`transform`.
+        A : ForwardOperator or RestrictedOperator
+            What measures it.
         generator : torch.Generator
             Of the noise.
 
@@ -79,9 +93,9 @@ class EquivarianceTerm(BaseEstimator):
         error : torch.Tensor, scalar
             Mean over all elements.
         """
-        y2 = data_term.remeasure(x2, generator)
+        y2, A = data_term.remeasure(x2, A, generator)
         distance = check_distance("distance", self.distance)
-        return distance(f(y2, data_term.operator), x2)
+        return distance(f(y2, A), x2)
 
     def magnitude(self, x):
         """Return d(0, x), what images of zeros would cost."""

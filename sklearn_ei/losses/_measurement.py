@@ -38,8 +38,8 @@ class MeasurementConsistency(DataTerm):
         """Return d(0, y); see :class:`DataTerm`."""
         return zeros_cost(check_distance("distance", self.distance), y)
 
-    def forward(self, f, y, truth=None, start=None):
+    def forward(self, f, y, A, truth=None, start=None):
         """Return x1 and d(A x1, y); see :class:`DataTerm`."""
-        x1 = f(y, self.operator, start)
+        x1 = f(y, A, start)
         distance = check_distance("distance", self.distance)
-        return x1, distance(self.operator.forward(x1), y)
+        return x1, distance(A.forward(x1), y)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from ..operators import part_of
 from ..utils.params import brief
 from ..utils.random import RandomStream
 from ._adversarial import adversarial_error
@@ -52,12 +53,22 @@ class EquivariantObjective(nn.Module):
         Weight of the adversarial term.
     equivariance_term : EquivarianceTerm or None, default=None
         How that term is made. None: with its defaults.
+    masks : Masks or None, default=None
+        Of measurements with holes (NaN).
     seed : int, default=0
         Of the group elements and of the noise added to A x2.
     """
 
     def __init__(
-        self, data_term, group, alpha, *, beta=0.0, equivariance_term=None, seed=0
+        self,
+        data_term,
+        group,
+        alpha,
+        *,
+        beta=0.0,
+        equivariance_term=None,
+        masks=None,
+        seed=0,
     ):
         super().__init__()
         self.data_term = data_term
@@ -65,6 +76,7 @@ class EquivariantObjective(nn.Module):
         self.alpha = alpha
         self.beta = beta
         self.equivariance_term = equivariance_term or EquivarianceTerm()
+        self.masks = masks
         self.stream = RandomStream(seed)
 
     @property
@@ -86,9 +98,10 @@ class EquivariantObjective(nn.Module):
     def depends_on_tensors_alone(self):
         """Whether :meth:`forward`, given elements, computes on tensors and no more.
 
-        Noise models and their data terms draw numbers on the CPU as they go.
+        Noise models and their data terms draw numbers on the CPU as they go; where
+        there are holes, A is another one for each batch.
         """
-        return self.data_term.depends_on_tensors_alone
+        return self.masks is None and self.data_term.depends_on_tensors_alone
 
     def magnitude(self, y, truth, start):
         """Return what images of zeros would cost, the measure of an explosion.
@@ -121,7 +134,7 @@ class EquivariantObjective(nn.Module):
         f : callable
             ``f(y, A, start=None)``, from measurements by A to images.
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Measurements.
+            Measurements; with ``masks``, NaN where there are none.
         truth : torch.Tensor of shape (batch, channel, *image_shape), default=None
             Ground truth, for data terms that look at it.
         start : torch.Tensor of shape (batch, channel, *image_shape), default=None
@@ -137,13 +150,19 @@ class EquivariantObjective(nn.Module):
         """
         if elements is None:
             elements = self.draw(len(y))
-        x1, loss = _checked(self.data_term(f, y, truth, start), self.data_term)
+        A = self.data_term.operator
+        if self.masks is not None:
+            A, y = part_of(A, y)
+        x1, loss = _checked(self.data_term(f, y, A, truth, start), self.data_term)
         terms, x2 = (loss,), None
         if elements is not None:
             x2 = self.equivariance_term.transform(self.group, x1, elements)
         if self.alpha > 0:
+            generator = self.stream.generator
+            if self.masks is not None:
+                A = self.masks.operator_of(A, len(x2), generator)
             equivariance = self.equivariance_term.error(
-                f, self.data_term, x2, self.stream.generator
+                f, self.data_term, x2, A, generator
             )
             loss = loss + self.alpha * equivariance
             terms += (equivariance,)

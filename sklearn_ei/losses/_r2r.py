@@ -46,8 +46,9 @@ class R2R(DataTerm):
                 "independent errors."
             )
 
-    def forward(self, f, y, truth=None, start=None):
+    def forward(self, f, y, A, truth=None, start=None):
         """Return f(y₁) and the error against y₂; see :class:`DataTerm`."""
         y1, y2 = self.noise.recorrupt(y, self.generator, self.strength)
-        x1 = f(y1, self.operator)
-        return x1, F.mse_loss(self.operator.forward(x1), y2)
+        y1, y2 = A.only_measured(y1), A.only_measured(y2)
+        x1 = f(y1, A)
+        return x1, F.mse_loss(A.forward(x1), y2)

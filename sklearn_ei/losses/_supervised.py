@@ -61,16 +61,16 @@ class SupervisedError(DataTerm):
             return zeros_cost(distance, truth)
         return self.weight * zeros_cost(distance, y)
 
-    def forward(self, f, y, truth=None, start=None):
+    def forward(self, f, y, A, truth=None, start=None):
         """Return x1 and the mean over samples; see :class:`DataTerm`."""
         distance = check_distance("distance", self.distance)
-        x1 = f(y, self.operator, start)
+        x1 = f(y, A, start)
         if self.weight is None:
             return x1, distance(x1, truth)
         # A sample that a distance has nothing to say about is compared with
         # itself: shapes stay fixed, and NaN never meets a gradient.
         known = ~truth.flatten(1).isnan().any(1).reshape(-1, *[1] * (x1.ndim - 1))
         supervised = distance(x1, torch.where(known, truth, x1.detach()))
-        y1 = self.operator.forward(x1)
+        y1 = A.forward(x1)
         measured = distance(y1, torch.where(known, y1.detach(), y))
         return x1, supervised + self.weight * measured

@@ -64,21 +64,23 @@ class SURE(DataTerm):
                 "as GaussianNoise(0.02); 'unsure' needs none."
             )
 
-    def forward(self, f, y, truth=None, start=None):
+    def forward(self, f, y, A, truth=None, start=None):
         """Return x1 and the estimate; see :class:`DataTerm`."""
-        x1 = f(y, self.operator, start)
-        h = self.operator.forward(x1)
+        x1 = f(y, A, start)
+        h = A.forward(x1)
         residual = F.mse_loss(h, y)
-        spread = self.noise.variance(y)
+        spread = A.only_measured(self.noise.variance(y))
         power = float(spread.mean())
         if power == 0:
             return x1, residual
         sigma, gain = self.noise.levels
         tau = _STEP * power**0.5
-        variance = sigma**2 + gain * y  # unbiased also where y is negative
+        # Unbiased also where y is negative.
+        variance = A.only_measured(sigma**2 + gain * y)
         skewness = -gain / tau * (1 + sigma**2 / spread.clamp_min(1e-12 * power))
         b = draw_probe(skewness, self.generator)
-        difference = self.operator.forward(f(y + tau * b, self.operator)) - h
+        b = A.only_measured(b)
+        difference = A.forward(f(y + tau * b, A)) - h
         divergence = (variance * b * difference).mean() / tau
         return x1, residual - variance.mean() + 2 * divergence
 

@@ -112,13 +112,13 @@ class UNSURE(DataTerm):
         """Standard deviation √η, in the units of y."""
         return float(self.eta) ** 0.5
 
-    def remeasure(self, x, generator):
+    def remeasure(self, x, A, generator):
         """Return A x with noise of the present level; see :class:`DataTerm`."""
-        y = self.operator.forward(x)
+        y = A.forward(x)
         if torch.isnan(self.eta):
-            return y
+            return y, A
         noise = torch.randn(y.shape, generator=generator, dtype=y.dtype)
-        return y + self.level * noise.to(y.device)
+        return A.only_measured(y + self.level * noise.to(y.device)), A
 
     @torch.no_grad()
     def _ascend(self, divergence):
@@ -126,10 +126,10 @@ class UNSURE(DataTerm):
         self.velocity.copy_(average + (1 - self.momentum) * divergence)
         self.eta.mul_(torch.exp(2 * self.step_size * self.velocity))
 
-    def forward(self, f, y, truth=None, start=None):
+    def forward(self, f, y, A, truth=None, start=None):
         """Return x1 and the Lagrangian; see :class:`DataTerm`."""
-        x1 = f(y, self.operator, start)
-        h = self.operator.forward(x1)
+        x1 = f(y, A, start)
+        h = A.forward(x1)
         residual = F.mse_loss(h, y)
         if torch.isnan(self.eta):
             self.eta.fill_(_START * float(y.square().mean()))
@@ -137,8 +137,8 @@ class UNSURE(DataTerm):
         if eta == 0:  # measurements that are zero
             return x1, residual
         tau = _STEP * eta**0.5
-        b = draw_probe(torch.zeros_like(y), self.generator)
-        difference = self.operator.forward(f(y + tau * b, self.operator)) - h
+        b = A.only_measured(draw_probe(torch.zeros_like(y), self.generator))
+        difference = A.forward(f(y + tau * b, A)) - h
         divergence = (b * difference).mean() / tau
         if self.training:
             self._ascend(divergence)

@@ -70,13 +70,12 @@ def tensors(reconstructor, Y, size=1):
     Yields
     ------
     y : torch.Tensor of shape (size, channel, *measurement_shape)
-        The last one may have fewer samples.
+        NaN where nothing was measured. The last one may have fewer samples.
     """
     device = getattr(reconstructor, "device_", None)
     for start in range(0, len(Y), size):
         chunk = np.asarray(Y[start : start + size])
         y = reconstructor.measurement_layout_.to_tensor(chunk)
-        y = reconstructor.operator_.only_measured(y)
         yield y if device is None else y.to(device)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, check_scalar
 
-from ..operators import RestrictedOperator
+from ..operators import part_of
 from ..utils.params import check_option
 from ..utils.random import draw_seed, make_generator
 from ..utils.torch_state import own_torch
@@ -107,15 +107,15 @@ def held_out_score(
 
     def pairs():
         for kept in masks:
-            part = RestrictedOperator(operator, kept)
             for batch in tensors(reconstructor, Y, BATCH_SIZE):
-                keep = kept.to(batch)
-                x = f(keep * batch, part)
+                whole, y = part_of(operator, batch)
+                held_out = ~kept.to(y.device)
+                x = f(batch.masked_fill(held_out, torch.nan), operator)
                 if round_trip:
                     x = transform_and_repeat(
-                        f, operator, reconstructor.group_, x, generator
+                        f, whole, reconstructor.group_, x, generator
                     )
-                yield (1 - keep) * (operator.forward(x) - batch), (1 - keep) * batch
+                yield held_out * (whole.forward(x) - y), held_out * y
 
     return -relative_energy(pairs())
 
@@ -151,7 +151,7 @@ def _masks(operator, fraction, n_splits, axis, random_state):
     n_folds = max(1, min(n_folds, len(candidates)))
     masks = []
     for fold in np.unique(np.arange(n_splits) * n_folds // n_splits):
-        kept = np.ones(shape, dtype=np.float32)
+        kept = np.ones(shape, dtype=bool)
         held_out = candidates[fold::n_folds]
         if axis is None:
             kept.reshape(-1)[held_out] = 0

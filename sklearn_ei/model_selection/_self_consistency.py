@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from ..operators import part_of
 from ..utils.random import draw_seed, make_generator
 from ..utils.torch_state import own_torch
 from ._estimators import relative_energy, tensors, unwrap
@@ -28,14 +29,15 @@ def transform_and_repeat(f, A, group, x, generator):
 
 
 def _passes(f, A, group, batches, *, n_transforms, random_state):
-    """Yield y, T_g f(y), f(A T_g f(y)) and g for each measurement."""
+    """Yield y, its A, T_g f(y), f(A T_g f(y)) and g for each measurement."""
     generator = make_generator(draw_seed(random_state))
     n_transforms = min(n_transforms, group.n_elements - 1)
-    for y in batches:
+    for batch in batches:
+        part, y = part_of(A, batch)
         g = group.sample(generator, 1, n_transforms)
-        x1 = f(y, A)
+        x1 = f(y, part)
         x2 = group.transform(x1.expand(n_transforms, *x1.shape[1:]), g)
-        yield y, x2, f(A.forward(x2), A), g
+        yield y, part, x2, f(part.forward(x2), part), g
 
 
 @torch.no_grad()
@@ -71,13 +73,14 @@ def round_trip(
             n_transforms=n_transforms,
             random_state=random_state,
         )
-        for y1, _, x3, g in passes:
-            difference = A.forward(group.inverse_transform(x3, g)) - y1
+        for y1, part, _, x3, g in passes:
+            difference = part.forward(group.inverse_transform(x3, g)) - y1
             if not only_unseen:
                 yield difference, y1.expand_as(difference)
                 continue
-            image = group.transform(A.pinv(difference), g)
-            yield image - A.pinv(A.forward(image)), A.pinv(y1).expand_as(image)
+            image = group.transform(part.pinv(difference), g)
+            seen = part.pinv(part.forward(image))
+            yield image - seen, part.pinv(y1).expand_as(image)
 
     return -relative_energy(pairs())
 
@@ -103,7 +106,8 @@ def score_without_truth(f, A, group, batches):
     """
     batches = list(batches)
     if group is None or group.n_elements < 2:
-        return -relative_energy((A.forward(f(y, A)) - y, y) for y in batches)
+        parts = (part_of(A, y) for y in batches)
+        return -relative_energy((A.forward(f(y, A)) - y, y) for A, y in parts)
     score = round_trip(f, A, group, batches)
     # Where the second measurement sees all that the first one saw, nothing is left
     # to compare but all of it.
@@ -231,4 +235,4 @@ def equivariance_score(
         n_transforms=n_transforms,
         random_state=random_state,
     )
-    return -relative_energy((x3 - x2, x2) for _, x2, x3, _ in passes)
+    return -relative_energy((x3 - x2, x2) for _, _, x2, x3, _ in passes)

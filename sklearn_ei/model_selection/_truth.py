@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..metrics import psnr, ssim
+from ..operators import part_of
 from ..utils.validation import check_images
-from ._estimators import BATCH_SIZE, tensors, unwrap
+from ._estimators import BATCH_SIZE, relative_energy, tensors, unwrap
 
 
 def _images_and_truth(estimator, Y, y, name):
@@ -128,15 +128,21 @@ def neg_measurement_error_score(estimator: Any, Y: Any, y: Any = None) -> float:
     """
     reconstructor, Y = unwrap(estimator, Y)
     operator = reconstructor.operator_
-    # What an instrument leaves at lost pixels is no reading.
-    targets = reconstructor.measurement_layout_.to_array(
-        torch.cat(list(tensors(reconstructor, Y, BATCH_SIZE))).cpu()
-    )
+    truth = None
     if y is not None and np.ndim(y) > 1:
         truth = check_images(y, len(Y), None, "neg_measurement_error_score")
-        targets = operator.measure(truth)
     images = reconstructor._predict_array(Y)
-    measured = operator.measure(images)
-    error = np.square(measured - targets, dtype=np.float64).sum()
-    norm = np.square(targets, dtype=np.float64).sum()
-    return -float(error / norm) if norm > 0 else 0.0
+    to_tensor = reconstructor.image_layout_.to_tensor
+
+    def pairs():
+        start = 0
+        for batch in tensors(reconstructor, Y, BATCH_SIZE):
+            samples = slice(start, start + len(batch))
+            # What an instrument leaves at lost pixels is no reading.
+            A, target = part_of(operator, batch.cpu())
+            if truth is not None:
+                A, target = operator, operator.forward(to_tensor(truth[samples]))
+            yield A.forward(to_tensor(images[samples])) - target, target
+            start = samples.stop
+
+    return -relative_energy(pairs())

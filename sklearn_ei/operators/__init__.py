@@ -22,7 +22,7 @@ from ._odl_adapter import as_odl_operator
 from ._odl_backend import JosephRayTransformImpl
 from ._odl_operator import ODLOperator
 from ._parallel_beam import ParallelBeamCT
-from ._restricted import RestrictedOperator
+from ._restricted import RestrictedOperator, part_of
 from ._search import (
     ParameterEstimate,
     estimate_detector_offset,
@@ -57,4 +57,5 @@ __all__ = [
     "estimate_detector_offset",
     "estimate_parameters",
     "gaussian_kernel",
+    "part_of",
 ]

@@ -10,6 +10,7 @@ from ..utils.params import brief
 from ..utils.random import make_generator
 from ..utils.validation import check_stack
 from ._facts import Facts
+from ._restricted import completed
 
 # The step of x += w·B(y − Ax) is stable below 2/‖BA‖; the margin covers what
 # the power iteration leaves undecided.
@@ -191,6 +192,31 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
     def _plain_pinv(self, y):
         """Return B y, the approximate inverse without refining steps."""
         return self._apply("_pinv", y, "measurements")
+
+    def part_filling(self, kept):
+        """Return what prepares a part of the measurements for A†.
+
+        Parameters
+        ----------
+        kept : torch.Tensor of bool, (batch, channel, *measurement_shape) or \
+                measurement_shape
+            M, true where there is a measurement.
+
+        Returns
+        -------
+        fill, fill_step : callable
+            From measurements that are zero elsewhere, and from what a step of
+            :meth:`refine` leaves of them, to what B is applied to by a
+            :class:`RestrictedOperator`. Here both are as they are, where A has
+            orthogonal rows; elsewhere M y + (1 − M) A (M A)†y.
+        """
+        if self.has_orthogonal_rows:
+            return (lambda y: y,) * 2
+        return (lambda y: completed(self, y, kept),) * 2
+
+    def take(self, samples):
+        """Return the operator of some samples of a batch: itself."""
+        return self
 
     @property
     def refinement_step(self):

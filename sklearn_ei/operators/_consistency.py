@@ -94,7 +94,7 @@ def check_consistency(operator, Y):
         A. Shapes that it leaves open are taken from ``Y``.
     Y : array-like of shape (n_samples, *measurement_shape[, n_channels]) or \
             torch.Tensor of shape (n_samples, n_channels, *measurement_shape)
-        Measurements, of which up to four are looked at.
+        Measurements, of which up to four are looked at; NaN where there are none.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def check_consistency(operator, Y):
     Raises
     ------
     TypeError, ValueError
-        If ``Y`` is not a finite, real stack, or does not fit the operator.
+        If ``Y`` is not a real stack, or does not fit the operator.
 
     See Also
     --------
@@ -147,11 +147,12 @@ def check_consistency(operator, Y):
 
 
 def _report(operator, y):
-    energy = float(y.double().square().sum())
+    known = y.nan_to_num()
+    energy = float(known.double().square().sum())
     if energy == 0:
         return ConsistencyReport(sentence="All measurements are zero.")
     reached, holes = _what_is_measured(operator, y)
-    elsewhere = float(y.square().sum(0)[~reached].sum()) / energy
+    elsewhere = float(known.square().sum(0)[~reached].sum()) / energy
     if holes > _HOLES and elsewhere > _ELSEWHERE:
         return ConsistencyReport(
             False,
@@ -226,7 +227,12 @@ def some_samples(operator, Y):
     n_entries = max(1, int(np.prod(np.shape(Y)[1:])))
     size = max(1, min(_MAX_SAMPLES, _MAX_ENTRIES // n_entries))
     chosen = np.unique(np.linspace(0, len(Y) - 1, size).round().astype(int))
-    Y = check_stack(np.stack([np.asarray(Y[i]) for i in chosen]), "Y", "measurements")
+    Y = check_stack(
+        np.stack([np.asarray(Y[i]) for i in chosen]),
+        "Y",
+        "measurements",
+        missing_ok=True,
+    )
     _, layout = operator.layouts(measurement=Y.shape[1:])
     return operator.resolve(measurement_shape=layout.shape), layout.to_tensor(Y)
 

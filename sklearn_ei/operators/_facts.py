@@ -115,11 +115,14 @@ class Facts(FactsMixin, Shapes):
             ``y`` itself, where A measures all of it.
         """
         mask = self._derived("measured", self._measured_mask).like(torch.empty(0)).mask
-        return y if mask.all() else y * mask.to(getattr(y, "device", "cpu"))
+        if mask.all():
+            return y
+        # Not a product: NaN times zero is NaN.
+        return y.masked_fill(~mask.to(getattr(y, "device", "cpu")), 0)
 
     def _measured_mask(self):
         measured = self.measured_entries(each_channel=True)
-        return Constants(mask=torch.from_numpy(measured).float())
+        return Constants(mask=torch.from_numpy(measured))
 
     def calibration_lines(self) -> np.ndarray:
         """Return indices along :attr:`natural_axis` that no method may do without.

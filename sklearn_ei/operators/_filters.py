@@ -141,54 +141,146 @@ def fbp_filter(geometry, angles, pixels, cell_sides, filter="ram-lak"):
     pixel and view follow 1/U to a few per cent (:func:`distance_weights`). The
     same weights hold for a detector that is curved around the source.
     """
-    bins = np.asarray(geometry.det_grid.coord_vectors[0])
-    bin_size = float(geometry.det_partition.cell_sides[0])
-    source = getattr(geometry, "src_radius", None)
-    radius = np.hypot(*pixels).max() + np.hypot(*cell_sides) / 2
-    step, curved, shadow = bin_size, False, radius
-    if source is not None:
-        to_detector = source + geometry.det_radius
-        curved = geometry.det_curvature_radius is not None
-        shadow = np.arcsin(min(radius / source, 1.0))
-        if not curved:
-            shadow = to_detector * np.tan(min(shadow, 1.5))
-            step = bin_size * source / to_detector  # of the shadow at the centre
-    n_left, n_right = _beyond(bins, bin_size, shadow)
-    n_bins = n_left + len(bins) + n_right
-    places = bins[0] + bin_size * np.arange(-n_left, n_bins - n_left)
-    fan_angles = np.zeros(n_bins)
-    if source is not None:
-        fan_angles = places if curved else np.arctan(places / to_detector)
-    missing = np.ones(n_bins, dtype=bool)
-    missing[n_left : n_left + len(bins)] = False
-
+    views = ViewGeometry(geometry, angles, pixels, cell_sides)
+    n_bins, step = len(views.places), views.step
     kernel = ramp_filter_matrix(n_bins, step, filter)
-    if curved:
+    if views.is_curved:
         apart = step * np.subtract.outer(np.arange(n_bins), np.arange(n_bins))
         kernel /= np.sinc(apart / np.pi) ** 2
     kernel *= step / np.prod(cell_sides)
 
-    scan = divide(angles, 2 * np.pi, WIDE if missing.any() else WIDE_IF_OPPOSITE)
-    opposite = None
-    if missing.any() and scan.is_closed:
-        opposite = opposite_rays(angles, fan_angles[missing], places[missing], bins)
-        bins, missing = places, np.zeros(n_bins, dtype=bool)
-    if source is None and not missing.any():
-        scan, shares = divide(angles, np.pi), 1.0
-    else:
-        shares = np.zeros((len(angles), n_bins))
-        shares[:, ~missing] = redundancy_weights(
-            angles, scan, fan_angles[~missing], bins, shadow
-        )
-    after = np.sqrt(scan.cells)[:, None] * np.cos(fan_angles)
+    scan, shares = views.shares(angles)
+    after = np.sqrt(scan.cells)[:, None] * np.cos(views.fan_angles)
     of_pixels, of_views = np.ones((1, *pixels.shape[1:])), np.ones((1, len(angles)))
-    if source is not None:
+    if views.source is not None:
         sources = geometry.src_position(angles) - geometry.translation
-        n_harmonics = 2 if missing.any() or not scan.is_closed else 0
+        unseen = views.missing.any() and not views.is_continued
+        n_harmonics = 2 if unseen or not scan.is_closed else 0
         of_pixels, of_views = distance_weights(pixels, sources, n_harmonics)
+    opposite = None
+    if views.is_continued:
+        places, fan_angles = (
+            each[views.missing] for each in (views.places, views.fan_angles)
+        )
+        opposite = opposite_rays(angles, fan_angles, places, views.bins)
     return FilteredBackprojection(
-        kernel, after * shares, after, of_pixels, of_views, n_left, n_right, opposite
+        kernel,
+        after * shares,
+        after,
+        of_pixels,
+        of_views,
+        views.n_left,
+        views.n_right,
+        opposite,
     )
+
+
+class ViewGeometry:
+    """What the weights of views and rays follow from.
+
+    Parameters
+    ----------
+    geometry, angles, pixels, cell_sides
+        As for :func:`fbp_filter`.
+
+    Attributes
+    ----------
+    angles : ndarray of shape (n_views,)
+        In radians.
+    source : float or None
+        Distance of the source from the axis; None for a parallel beam.
+    is_curved : bool
+        Whether the detector is.
+    step : float
+        Distance of neighbouring rays at the centre of rotation.
+    bins : ndarray of shape (n_bins,)
+        Positions on the detector.
+    n_left, n_right : int
+        Bins that are missing beyond both edges of a displaced detector.
+    places, fan_angles : ndarrays of shape (n_left + n_bins + n_right,)
+        Positions of all bins, and their angles from the central ray (0: parallel).
+    missing : ndarray of bool
+        Which of them the detector does not have.
+    is_continued : bool
+        Whether these are measured from the other side.
+    """
+
+    def __init__(self, geometry, angles, pixels, cell_sides):
+        bins = np.asarray(geometry.det_grid.coord_vectors[0])
+        bin_size = float(geometry.det_partition.cell_sides[0])
+        radius = np.hypot(*pixels).max() + np.hypot(*cell_sides) / 2
+        self.angles, self.bins = angles, bins
+        self.source = source = getattr(geometry, "src_radius", None)
+        self.step, self.is_curved, self._shadow = bin_size, False, radius
+        if source is not None:
+            to_detector = source + geometry.det_radius
+            self.is_curved = geometry.det_curvature_radius is not None
+            shadow = np.arcsin(min(radius / source, 1.0))
+            if not self.is_curved:
+                shadow = to_detector * np.tan(min(shadow, 1.5))
+                self.step = bin_size * source / to_detector  # of the shadow
+            self._shadow = shadow
+        self.n_left, self.n_right = _beyond(bins, bin_size, self._shadow)
+        n_bins = self.n_left + len(bins) + self.n_right
+        self.places = bins[0] + bin_size * np.arange(-self.n_left, n_bins - self.n_left)
+        self.fan_angles = np.zeros(n_bins)
+        if source is not None:
+            places = self.places
+            curved = self.is_curved
+            self.fan_angles = places if curved else np.arctan(places / to_detector)
+        self.missing = np.ones(n_bins, dtype=bool)
+        self.missing[self.n_left : self.n_left + len(bins)] = False
+        self.is_continued = self.is_displaced and self._scan(angles).is_closed
+
+    @property
+    def is_displaced(self):
+        """Whether the detector sees more of one side than of the other."""
+        return bool(self.missing.any())
+
+    def _scan(self, angles):
+        wide = WIDE if self.is_displaced else WIDE_IF_OPPOSITE
+        return divide(angles, 2 * np.pi, wide)
+
+    def shares(self, angles):
+        """Return how views divide the circle, and the share of each ray in its line.
+
+        Parameters
+        ----------
+        angles : ndarray
+            Of the views that there are.
+
+        Returns
+        -------
+        scan : Scan
+        shares : ndarray of shape (n_views, n_all), or 1.0
+        """
+        is_whole = not self.is_displaced or self.is_continued
+        if self.source is None and is_whole:
+            return divide(angles, np.pi), 1.0
+        scan = self._scan(angles)
+        own = np.ones_like(self.missing) if is_whole else ~self.missing
+        bins = self.places if is_whole else self.bins
+        shares = np.zeros((len(angles), len(self.places)))
+        shares[:, own] = redundancy_weights(
+            angles, scan, self.fan_angles[own], bins, self._shadow
+        )
+        return scan, shares
+
+    def weights(self, seen):
+        """Return what rays weigh if only some of the views are there.
+
+        Parameters
+        ----------
+        seen : ndarray of bool, of shape (n_views,)
+            Which.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_seen, 1 or n_all)
+            Cells of the views times shares of the rays.
+        """
+        scan, shares = self.shares(self.angles[seen])
+        return scan.cells[:, None] * shares
 
 
 def _beyond(bins, bin_size, shadow):

@@ -7,6 +7,7 @@ import torch
 
 from ..utils.cgls import cgls
 from ..utils.random import make_generator
+from ._restricted import part_of
 
 N_STEPS = 12
 
@@ -50,7 +51,7 @@ def misfit_of(operator, y, n_steps=N_STEPS):
     operator : ForwardOperator
         With its shapes fixed.
     y : torch.Tensor of shape (batch, channel, *measurement_shape)
-        Measurements, not all zero.
+        Measurements, not all zero; NaN where there are none.
     n_steps : int
         Of conjugate gradients, from x = 0.
 
@@ -58,8 +59,11 @@ def misfit_of(operator, y, n_steps=N_STEPS):
     -------
     misfit : Misfit
     """
+    operator, y = part_of(operator, y)
     probe = torch.randn(y.shape, generator=make_generator(0)).to(y.device)
-    _, left, _ = cgls(operator.forward, operator.adjoint, y, n_steps, alongside=probe)
+    probe = operator.only_measured(probe)
+    both = operator.take(torch.arange(2 * len(y)) % len(y))
+    _, left, _ = cgls(both.forward, both.adjoint, y, n_steps, alongside=probe)
     residual, filtered = left.chunk(2)
     scale = math.sqrt(float(filtered.square().mean()) / float(y.square().mean()))
     levels = []
@@ -76,5 +80,6 @@ def misfit_of(operator, y, n_steps=N_STEPS):
 @torch.no_grad()
 def squared_misfit(operator, y, n_steps=N_STEPS):
     """Return ‖y − A x‖²/‖y‖² after some steps of conjugate gradients."""
+    operator, y = part_of(operator, y)
     _, residual, _ = cgls(operator.forward, operator.adjoint, y, n_steps)
     return float(residual.double().square().sum() / y.double().square().sum())

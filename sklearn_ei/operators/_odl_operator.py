@@ -10,8 +10,9 @@ from ..utils.device import Constants
 from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option
 from ._base import ForwardOperator
-from ._filters import FILTERS
+from ._filters import FILTERS, ViewGeometry
 from ._iterative import chebyshev_pinv
+from ._lost_rays import LostRays
 from ._odl_backend import JosephRayTransformImpl, grid_of, projector_of, rays_of
 from ._odl_space import NumpySide
 from ._ray_transform import (
@@ -200,16 +201,41 @@ class ODLOperator(ForwardOperator):
 
         if not self._has_fbp:
             return Constants(projector_of_bins(None))
-        shape, spacing, centre = grid_of(domain)
-        middle = centre - np.asarray(geometry.translation)
         return fbp_constants(
-            geometry,
-            np.asarray(geometry.angles),
-            pixel_positions(shape, spacing) + middle[:, None, None],
-            spacing,
+            *self._fbp_geometry(),
             filter=self.filter,
             projector_of_bins=projector_of_bins,
         )
+
+    def _fbp_geometry(self):
+        """Return geometry, angles, pixels around the axis, and their sides."""
+        geometry = self.op.geometry
+        shape, spacing, centre = grid_of(self.op.domain)
+        middle = centre - np.asarray(geometry.translation)
+        pixels = pixel_positions(shape, spacing) + middle[:, None, None]
+        return geometry, np.asarray(geometry.angles), pixels, spacing
+
+    def part_filling(self, kept):
+        """Return what prepares a part of the measurements for A†.
+
+        Parameters
+        ----------
+        kept : torch.Tensor of bool, (..., *measurement_shape)
+            True where there is a measurement.
+
+        Returns
+        -------
+        fill, fill_step : callable
+            Where A† is filtered back-projection, as
+            :class:`~sklearn_ei.operators.ParallelBeamCT` does it; elsewhere as
+            :class:`~sklearn_ei.operators.ForwardOperator` does.
+        """
+        if not self._has_fbp:
+            return super().part_filling(kept)
+        return self._derived("lost_rays", self._lost_rays).filling(kept)
+
+    def _lost_rays(self):
+        return LostRays(ViewGeometry(*self._fbp_geometry()))
 
     @property
     def _has_fbp(self):

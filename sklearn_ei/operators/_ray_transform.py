@@ -16,8 +16,9 @@ from ..utils.odl import import_odl
 from ..utils.params import check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
 from ._checks import refuse_other_than_number
-from ._filters import FILTERS, fbp_filter
+from ._filters import FILTERS, ViewGeometry, fbp_filter
 from ._joseph import JosephProjector, n_corners
+from ._lost_rays import LostRays
 from ._rays import Rays
 from ._stored import StoredProjector
 from ._symmetries import quarter, symmetries_of
@@ -331,15 +332,45 @@ class RayTransformOperator(ForwardOperator):
         def projector_of_bins(bins):
             return shared_projector(self._rays(bins), *grid, budget)
 
-        rows, columns = pixel_positions(*grid)
-        pixels = np.stack([columns, -rows])
         return fbp_constants(
             geometry,
             angles,
-            pixels,
+            self._pixels_around_axis(),
             grid[1],
             filter=self.filter,
             projector_of_bins=projector_of_bins,
+        )
+
+    def _pixels_around_axis(self):
+        """Return the positions of pixels in ODL's axes, (2, H, W)."""
+        rows, columns = pixel_positions(self.image_shape, (self._pixel,) * 2)
+        return np.stack([columns, -rows])
+
+    def part_filling(self, kept):
+        """Return what prepares sinograms with holes for filtered back-projection.
+
+        Parameters
+        ----------
+        kept : torch.Tensor of bool, (..., n_views, n_bins)
+            True where there is a measurement.
+
+        Returns
+        -------
+        fill, fill_step : callable
+            Lost bins are interpolated from their neighbours, and views weighted by
+            the gaps that are left; not in a step, which could grow with such weights.
+        """
+        return self._derived("lost_rays", self._lost_rays).filling(kept)
+
+    def _lost_rays(self):
+        fixed = self._fixed
+        return LostRays(
+            ViewGeometry(
+                fixed.geometry(),
+                fixed._angles_rad,
+                fixed._pixels_around_axis(),
+                (fixed._pixel,) * 2,
+            )
         )
 
     def _rays(self, bins=None):

@@ -24,6 +24,10 @@ class RestrictedOperator:
 
     Attributes
     ----------
+    operator : ForwardOperator
+        A; of a part of a part, that of the whole.
+    kept : torch.Tensor of bool
+        M.
     image_shape, measurement_shape : tuple
         Those of A: what is not kept is zero in M A x.
     image_layout, measurement_layout : Layout
@@ -41,13 +45,13 @@ class RestrictedOperator:
     -----
     - forward: M A x;
     - adjoint: Aᵀ M y;
-    - pseudo-inverse: A† of completed measurements, M y + (1 − M) A (M A)†y, with
-      (M A)†y by 15 steps of conjugate gradients (CGLS). A† then does with the kept
-      measurements what it does with all, such as filtering views that stand evenly.
-
-    Where A has orthogonal rows, such as a mask, (M A)†y = A† M y, and nothing has
-    to be completed. Elsewhere the result depends on y through the steps of
-    conjugate gradients, which is not quite linear, but differentiable.
+    - pseudo-inverse: A† of measurements that A's ``part_filling`` prepares. Where A
+      has orthogonal rows, such as a mask, they are M y, as (M A)†y = A† M y. In
+      tomography lost bins are interpolated from their neighbours, and views weighted
+      by the gaps that are left, as for an operator with these views alone. Elsewhere
+      they are M y + (1 − M) A (M A)†y, with (M A)†y by 15 steps of conjugate
+      gradients (CGLS); the result then depends on y through the steps, which is not
+      quite linear, but differentiable.
 
     Examples
     --------
@@ -74,8 +78,13 @@ class RestrictedOperator:
                 "shape of a measurement, or (batch, 1, "
                 f"{', '.join(map(str, shape))})."
             )
+        kept = kept != 0
+        if isinstance(operator, RestrictedOperator):
+            kept = kept & operator.kept.to(kept.device)
+            operator = operator.operator
         self.operator = operator
-        self.kept = kept != 0
+        self.kept = kept
+        self._filling = None
         self.image_shape = operator.image_layout.shape
         self.measurement_shape = shape
         for name in (
@@ -98,6 +107,24 @@ class RestrictedOperator:
         """The step w of :meth:`refine`, that of A."""
         return self.operator.refinement_step
 
+    def take(self, samples):
+        """Return the operator of some samples of a batch.
+
+        Parameters
+        ----------
+        samples : slice or torch.Tensor of int64
+            Which ones.
+
+        Returns
+        -------
+        part : RestrictedOperator
+            Itself, where all samples have the same mask.
+        """
+        alone = self.kept.shape == self.measurement_shape
+        if alone or len(self.kept) == 1:
+            return self
+        return RestrictedOperator(self.operator, self.kept[samples])
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return M A x.
 
@@ -111,7 +138,7 @@ class RestrictedOperator:
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             Measurements, zero where they are not kept.
         """
-        return self._keep(self.operator.forward(x))
+        return self.only_measured(self.operator.forward(x))
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Return Aᵀ M y.
@@ -126,10 +153,10 @@ class RestrictedOperator:
         x : torch.Tensor of shape (batch, channel, *image_shape)
             Back-projected images.
         """
-        return self.operator.adjoint(self._keep(y))
+        return self.operator.adjoint(self.only_measured(y))
 
     def pinv(self, y: torch.Tensor) -> torch.Tensor:
-        """Return A† of the kept measurements, completed by A (M A)†y.
+        """Return A† of the kept measurements, prepared for it; see Notes.
 
         Parameters
         ----------
@@ -139,12 +166,16 @@ class RestrictedOperator:
         Returns
         -------
         x : torch.Tensor of shape (batch, channel, *image_shape)
-            Reconstructed images.
+            Reconstructed images: B y, followed by ``n_refinements`` calls of
+            :meth:`refine`.
         """
-        return self.operator.pinv(self._completed(y))
+        x = self._plain_pinv(y)
+        for _ in range(self.n_refinements):
+            x = self.refine(x, y)
+        return x
 
     def refine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return x + w·B(y − M A x), the residual completed like measurements.
+        """Return x + w·B(y − M A x), the residual prepared like measurements.
 
         Parameters
         ----------
@@ -158,30 +189,92 @@ class RestrictedOperator:
         x : torch.Tensor of shape (batch, channel, *image_shape)
             Images whose kept measurements are closer to those of ``y``.
         """
-        residual = self._completed(y - self.operator.forward(x))
-        return x + self.refinement_step * self._plain_pinv(residual)
+        residual = self.only_measured(y - self.operator.forward(x))
+        _, fill_step = self._fillings(residual)
+        return x + self.refinement_step * self.operator._plain_pinv(fill_step(residual))
 
     def _plain_pinv(self, y):
-        """Return B y, the approximate inverse of A without refining steps."""
-        return self.operator._plain_pinv(y)
+        """Return B y, the approximate inverse of M A without refining steps."""
+        fill, _ = self._fillings(y)
+        return self.operator._plain_pinv(fill(self.only_measured(y)))
+
+    def _fillings(self, y):
+        if self._filling is None:
+            self._filling = self.operator.part_filling(self._kept_like(y))
+        return self._filling
 
     def squared_norm(self) -> float:
         """Return an upper bound on ‖M A‖², that on ‖A‖²."""
         return self.operator.squared_norm()
+
+    def only_measured(self, y):
+        """Return M y, zeros in place of measurements that are not kept.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements, NaN where there are none.
+
+        Returns
+        -------
+        y : torch.Tensor
+        """
+        # Not a product: NaN times zero is NaN.
+        return y.masked_fill(~self._kept_like(y), 0)
 
     def _kept_like(self, y):
         if self.kept.device != y.device:  # copied only once
             self.kept = self.kept.to(y.device)
         return self.kept
 
-    def _keep(self, y):
-        # Not a product: NaN times zero is NaN.
-        return y.masked_fill(~self._kept_like(y), 0)
 
-    def _completed(self, y):
-        """Return y with A (M A)†y in the place of what is not kept."""
-        y = self._keep(y)
-        if self.has_orthogonal_rows:
-            return y
-        x, *_ = cgls(self.forward, self.adjoint, y, _CGLS_STEPS)
-        return torch.where(self._kept_like(y), y, self.operator.forward(x))
+def part_of(operator, y):
+    """Return the part of A that measured y, and y without NaN.
+
+    The one place where measurements meet the operator that made them. What it never
+    measures is no reading, whatever an instrument left there.
+
+    Parameters
+    ----------
+    operator : ForwardOperator or RestrictedOperator
+        A, with its shapes fixed.
+    y : torch.Tensor of shape (batch, channel, *measurement_shape)
+        Measurements, NaN where nothing was measured.
+
+    Returns
+    -------
+    part : ForwardOperator or RestrictedOperator
+        A itself, where nothing is missing.
+    y : torch.Tensor
+        Zero where nothing was measured.
+    """
+    y = operator.only_measured(y)
+    missing = y.isnan()
+    if not bool(missing.any()):
+        return operator, y
+    part = RestrictedOperator(operator, ~missing)
+    return part, part.only_measured(y)
+
+
+def completed(operator, y, kept):
+    """Return M y + (1 − M) A (M A)†y, with (M A)†y by conjugate gradients.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A.
+    y : torch.Tensor of shape (batch, channel, *measurement_shape)
+        M y.
+    kept : torch.Tensor of bool
+        M.
+
+    Returns
+    -------
+    y : torch.Tensor
+    """
+
+    def forward(x):
+        return operator.forward(x).masked_fill(~kept, 0)
+
+    x, *_ = cgls(forward, operator.adjoint, y, _CGLS_STEPS)
+    return torch.where(kept, y, operator.forward(x))

@@ -109,7 +109,7 @@ def estimate_parameters(
         )
     for name, choice in ranges.items():
         _check_range(name, choice, known, operator)
-    Y = check_stack(Y, "Y", "measurements")
+    Y = check_stack(Y, "Y", "measurements", missing_ok=True)
     _, layout = operator.layouts(measurement=Y.shape[1:])
     chosen = np.unique(np.linspace(0, len(Y) - 1, _MOST_SAMPLES).round().astype(int))
     y = layout.to_tensor(Y[chosen])

@@ -56,7 +56,7 @@ def find_causes(operator, y, *, clipped=True, shuffled=True):
     """
     if not isinstance(operator, RayTransformOperator):
         return []
-    strongest = y.square().flatten(1).sum(1).argsort(descending=True)[:_MAX_SAMPLES]
+    strongest = y.square().flatten(1).nansum(1).argsort(descending=True)[:_MAX_SAMPLES]
     given, y = operator, y[strongest]
     suspects = []
     if y.shape[-1] == y.shape[-2]:
@@ -112,12 +112,12 @@ def coarsened(operator, y):
         bin_size=factor * operator._bin_width,
         detector_offset=shifted,
     )
-    return coarse, y[..., :kept].unflatten(-1, (n_bins, factor)).mean(-1)
+    return coarse, y[..., :kept].unflatten(-1, (n_bins, factor)).nanmean(-1)
 
 
 def _suspects(operator, y):
-    air = float(np.quantile(y.numpy(force=True), 0.98))
-    if air > 0 and float(y.min()) >= -0.05 * air:
+    air = float(np.nanquantile(y.numpy(force=True), 0.98))
+    if air > 0 and not bool((y < -0.05 * air).any()):
         attenuation = -torch.log((y / air).clamp_min(1e-4))
         cause = "Y are transmitted intensities (see TransmissionToAttenuation)"
         yield Suspect(cause, operator, attenuation)
@@ -242,7 +242,7 @@ def _has_no_order(operator, y):
     y = y[..., torch.from_numpy(order), :]
 
     def difference(shift):
-        return float((y - y.roll(shift, -2))[..., shift:, :].square().mean())
+        return float((y - y.roll(shift, -2))[..., shift:, :].square().nanmean())
 
     n = y.shape[-2]
     far = np.mean([difference(round(n * share)) for share in (0.25, 0.35, 0.5)])

@@ -16,6 +16,7 @@ from ..operators import (
     ModelMismatchWarning,
     check_consistency,
     check_operator,
+    part_of,
 )
 from ..utils.html import FactsMixin
 from ..utils.torch_state import own_torch
@@ -80,6 +81,7 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = bool(getattr(self, "allow_missing", False))
         return tags
 
 
@@ -110,7 +112,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Measurements, in the units of ``fit``.
+            Measurements, in the units of ``fit``; NaN where there are none.
         A : ForwardOperator, default=None
             What measured them, such as a part of the estimator's operator
             (:class:`~sklearn_ei.operators.RestrictedOperator`). None: ``operator_``.
@@ -131,7 +133,8 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
                 f"Got y of type {type(y).__name__}, but expected a tensor (batch, "
                 "channel, *measurement_shape); predict takes arrays."
             )
-        return self._reconstruct(y, self.operator_ if A is None else A)
+        A, y = part_of(self.operator_ if A is None else A, y)
+        return self._reconstruct(y, A)
 
     def predict(self, Y: Any, *, out: np.ndarray | None = None) -> np.ndarray:
         """Reconstruct images from measurements.
@@ -157,8 +160,8 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         NotFittedError
             Before ``fit``.
         TypeError, ValueError
-            If ``Y`` has another shape than in ``fit``, or NaN or infinity, or
-            ``out`` cannot take the reconstructions.
+            If ``Y`` has another shape than in ``fit``, or infinity, or NaN where
+            nothing may be missing, or ``out`` cannot take the reconstructions.
         MemoryError
             If a GPU has too little memory for a single sample. For more at a time
             it need not suffice: the batches are halved, with a warning.
@@ -180,7 +183,8 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
             batch = slice(start, start + size)
             y = self.measurement_layout_.to_tensor(Y[batch])
             try:
-                x = self._reconstruct(y, self.operator_)
+                A, y = part_of(self.operator_, y)
+                x = self._reconstruct(y, A)
                 images[batch] = self.image_layout_.to_array(x)
             except torch.cuda.OutOfMemoryError:
                 fits = False

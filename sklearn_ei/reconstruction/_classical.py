@@ -96,6 +96,7 @@ class ClassicalReconstructor(BaseReconstructor):
         operator = fitted["operator_"]
         fitted["operator_norm_"] = operator.squared_norm() ** 0.5
         tensor = fitted["measurement_layout_"].to_tensor(checked)
+        tensor = operator.only_measured(tensor)
         fitted.update(self._learn(operator, tensor))
         regularization = self.regularization
         if isinstance(regularization, str):

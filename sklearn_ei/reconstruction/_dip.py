@@ -80,6 +80,9 @@ class DeepImagePriorReconstructor(OperatorEstimator):
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         In which the network computes. ``"auto"`` is bfloat16 where the processor
         has it in hardware.
+    allow_missing : bool, default=True
+        Whether NaN in measurements is "not measured", sample by sample
+        (:class:`~sklearn_ei.operators.RestrictedOperator`). False: NaN is refused.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights and z. Every sample has seeds of its own, which
         depend on its position alone.
@@ -159,6 +162,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         patience=1000,
         device="auto",
         precision="auto",
+        allow_missing=True,
         random_state=None,
         verbose=0,
     ):
@@ -174,6 +178,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         self.patience = patience
         self.device = device
         self.precision = precision
+        self.allow_missing = allow_missing
         self.random_state = random_state
         self.verbose = verbose
 
@@ -281,6 +286,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
             batch_size=1,
             lr=self.lr,
             callbacks=(("iterates", iterates),),
+            has_missing=bool(y.isnan().any()),
             predicts_memory=False,
         )
         trained = train(plan)

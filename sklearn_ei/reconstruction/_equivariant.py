@@ -4,6 +4,7 @@ from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
+from sklearn.base import clone
 from sklearn.utils import check_scalar
 
 from ..model_selection import score_without_truth, tensors
@@ -51,10 +52,11 @@ class EquivariantReconstructor(
         for a level that ``fit`` estimates. The data term then is unbiased for
         the noise-free error, and A x₂ gets noise as well.
     data_term : {"auto", "measurement_consistency", "sure", "unsure", "r2r", \
-            "supervised"} or DataTerm, default="auto"
+            "splitting", "supervised"} or DataTerm, default="auto"
         What ties f(y) to the data: the distance of A f(y) from y, Stein's unbiased
         risk estimate, the same for a Gaussian level that nobody knows, recorrupted
-        pairs, or the distance from ground truth, which ``fit`` then needs as its
+        pairs, a part of the measurements that f was not shown, or the distance from
+        ground truth, which ``fit`` then needs as its
         second argument (samples without it, whose images are NaN, are compared with
         their measurements). ``"auto"`` is ``"sure"`` if there is ``noise``, else
         ``"measurement_consistency"``. An instance has parameters, such as
@@ -104,13 +106,16 @@ class EquivariantReconstructor(
         one that finds that of another training is refused. With a constant rate,
         the same training to fewer epochs will do. A folder holds one such file
         for every training: a search in which each candidate goes on from its own.
-    early_stopping : bool, default=False
-        Whether to leave samples out, score f on them after every epoch (as
-        :meth:`score` does) and keep the weights with the best score.
-    validation_fraction : float, default=0.1
-        Share of the samples left out for ``early_stopping``.
+    early_stopping : bool or float in (0, 1), default=False
+        Whether to leave samples out (True: a tenth, a number: that share), score f
+        on them after every epoch (as :meth:`score` does) and keep the weights with
+        the best score.
     n_iter_no_change : int, default=10
         Epochs without a better score after which ``early_stopping`` ends a fit.
+    allow_missing : bool, default=True
+        Whether NaN in measurements is "not measured": dead bins, lost views, another
+        mask for every sample. f then gets the part of A that measured each of them
+        (:class:`~sklearn_ei.operators.RestrictedOperator`). False: NaN is refused.
     random_state : int, RandomState instance or None, default=None
         Determines initial weights, order of samples and drawn group elements.
         Pass an int for reproducible results.
@@ -130,6 +135,8 @@ class EquivariantReconstructor(
         The weight α used.
     noise_ : NoiseModel or None
         The noise model with its numbers, in the units of the measurements.
+    data_term_ : DataTerm
+        The data term used, as it was passed.
     function_ : ReconstructionFunction
         The trained f(y, A), in units of ``scale_``.
     net_ : skorch.NeuralNet
@@ -212,8 +219,8 @@ class EquivariantReconstructor(
         warm_start=False,
         checkpoint=None,
         early_stopping=False,
-        validation_fraction=0.1,
         n_iter_no_change=10,
+        allow_missing=True,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -237,8 +244,8 @@ class EquivariantReconstructor(
         self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.allow_missing = allow_missing
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks
@@ -346,6 +353,7 @@ class EquivariantReconstructor(
         self.group_ = plan.group
         self.alpha_ = plan.alpha
         self.noise_ = plan.noise
+        self.data_term_ = clone(plan.data_term)
         self.scale_ = plan.scale
         self.device_ = plan.device
         self.precision_ = plan.function.dtype
@@ -428,7 +436,8 @@ class EquivariantReconstructor(
         return function
 
     def _reconstruct(self, y, A):
-        return ScaledFunction(self.function_, self.scale_, self.device_)(y, A)
+        f = ScaledFunction(self.function_, self.scale_, self.device_, self.data_term_)
+        return f(y, A)
 
     def _score_without_truth(self, Y):
         batches = tensors(self, Y)

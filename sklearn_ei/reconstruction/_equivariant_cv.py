@@ -33,7 +33,7 @@ _TIE = 1e-9  # relative
 _AUTO_FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
 # Those of EquivariantReconstructor that make no sense here.
 _NOT_SHARED = {"alpha", "warm_start", "checkpoint", "early_stopping"}
-_NOT_SHARED |= {"validation_fraction", "n_iter_no_change"}
+_NOT_SHARED |= {"n_iter_no_change"}
 _SHARED_PARAMETERS = [name for name in CONSTRAINTS if name not in _NOT_SHARED]
 
 
@@ -65,7 +65,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         As for :class:`EquivariantReconstructor`; ``data_term`` without ground truth.
     max_epochs, batch_size, lr, lr_schedule
         As for :class:`EquivariantReconstructor`, of the final fit.
-    device, accelerate, precision, random_state, verbose, callbacks
+    device, accelerate, precision, allow_missing, random_state, verbose, callbacks
         As for :class:`EquivariantReconstructor`. There is no checkpoint and no early
         stopping; where these matter, search a grid with a folder as ``checkpoint``.
 
@@ -149,6 +149,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         device="auto",
         accelerate=False,
         precision="auto",
+        allow_missing=True,
         random_state=None,
         verbose=0,
         callbacks=None,
@@ -171,6 +172,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         self.device = device
         self.accelerate = accelerate
         self.precision = precision
+        self.allow_missing = allow_missing
         self.random_state = random_state
         self.verbose = verbose
         self.callbacks = callbacks

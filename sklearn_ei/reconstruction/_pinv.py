@@ -16,6 +16,9 @@ class PseudoInverseReconstructor(BaseReconstructor):
     ----------
     operator : ForwardOperator
         A. Shapes that it leaves open are taken from the measurements.
+    allow_missing : bool, default=True
+        Whether NaN in measurements is "not measured", sample by sample
+        (:class:`~sklearn_ei.operators.RestrictedOperator`). False: NaN is refused.
 
     Attributes
     ----------
@@ -37,8 +40,9 @@ class PseudoInverseReconstructor(BaseReconstructor):
     (3, 16, 16)
     """
 
-    def __init__(self, operator):
+    def __init__(self, operator, *, allow_missing=True):
         self.operator = operator
+        self.allow_missing = allow_missing
 
     @own_torch()
     def fit(self, Y: Any, y: Any = None) -> Self:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..identifiability import GroupRankWarning, cheap_failure
+from ..losses import masks_of
 from ..metrics import psnr
 from ..model_selection import score_without_truth
 from ..networks import (
@@ -17,20 +18,28 @@ from ..networks import (
     build_module,
     build_stages,
 )
+from ..operators import part_of
 from ..training import Checkpoint, FitPlan, Seeds
 from ..utils.device import resolve_precision
 from ..utils.params import brief
 from ..utils.random import make_generator, spawn_seeds
-from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
+from ..utils.stack import (
+    LazyTensor,
+    has_missing,
+    stack_to_tensor,
+    take,
+    truth_of_pairs,
+)
 from ..utils.validation import check_images, check_measurements
 from ._identity import check_same, identity
 from ._parameters import resolve_terms
 from ._scaled import ScaledFunction
-from ._start import root_mean_square, scaled_dataset
+from ._start import resolve_noise, root_mean_square, scaled_dataset
 
 # α = 1.5 ‖A‖_F²/m is where the best values of the paper's Table 2 lie, for CT
 # and inpainting alike.
 _AUTO_ALPHA = 1.5
+_VALIDATION_SHARE = 0.1
 _CRITIC = {"width": 16, "depth": 3}
 
 
@@ -94,11 +103,14 @@ class Planner:
         if new:
             self.estimator._check_explains(operator, checked, stacklevel=8)
         group = self._resolve_group(operator.image_shape, checked.shape[1])
-        alpha = self._resolve_alpha(operator, group)
-        # Ground truth teaches the null space whatever the group does.
-        if new and alpha > 0 and not self.data_term.needs_truth:
-            self._check_group(operator, group)
         y, truth, images, missing = self._tensors(checked, truth, fitted)
+        density = masks_of(y).float().mean(0) if has_missing(checked) else None
+        alpha = self._resolve_alpha(operator, group, density)
+        # Ground truth teaches the null space whatever the group does, and so may
+        # measurements of which each lacks others.
+        teaches = self.data_term.needs_truth or density is not None
+        if new and alpha > 0 and not teaches:
+            self._check_group(operator, group)
         kind = type(self.estimator)
         check_same(self.processes, kind, parameters, y, truth)
         scale, noise = self.processes.from_main(self._measure(operator, y))
@@ -107,6 +119,8 @@ class Planner:
         term = self.data_term.resolve(operator, scaled_noise, self.seeds.term)
         if missing:
             term.expect_missing_truth()
+        if density is not None:
+            term.expect_missing(density)
         function = self._make_function(term, image_layout)
         n_samples, validate, train = len(y), None, None
         checkpoint = self._find_checkpoint(y, truth)
@@ -142,6 +156,7 @@ class Planner:
             callbacks=tuple(parameters["callbacks"] or ()),
             processes=self.processes,
             verbose=int(parameters["verbose"]),
+            has_missing=density is not None,
         )
         return plan, fitted
 
@@ -168,7 +183,12 @@ class Planner:
                 "samples, as in the first call of partial_fit."
             )
         dataset = scaled_dataset(plan.operator, y, truth, plan.scale, plan.device)
-        return replace(plan, dataset=dataset, processes=self.processes)
+        return replace(
+            plan,
+            dataset=dataset,
+            processes=self.processes,
+            has_missing=has_missing(checked),
+        )
 
     # ------------------------------------------------------------------- data
     def _look_at(self, Y, truth, *, reset):
@@ -212,7 +232,8 @@ class Planner:
     def _measure(self, operator, y):
         """Return the unit of the training, and the noise with its numbers."""
         noise = self.parameters["noise"]
-        noise = None if noise is None else noise.resolve(operator, y)
+        if noise is not None:
+            noise = resolve_noise(noise, operator, y)
         if self.goes_on:
             return self.estimator.scale_, noise
         return root_mean_square(operator, y), noise
@@ -220,7 +241,9 @@ class Planner:
     def _split(self, n_samples):
         """Return the numbers of samples to train on, and to stop early by."""
         parameters, seed = self.parameters, self.seeds.split
-        n_valid = max(1, round(parameters["validation_fraction"] * n_samples))
+        share = parameters["early_stopping"]
+        share = _VALIDATION_SHARE if share is True else share
+        n_valid = max(1, round(share * n_samples))
         if n_valid >= n_samples:
             raise ValueError(
                 f"Got {n_samples} sample(s) (n_samples = {n_samples}) with "
@@ -235,6 +258,7 @@ class Planner:
     def _validation(self, fitted, group, scale, Y, images):
         """Return the score of f on samples left out."""
         operator, device, processes = fitted["operator_"], self.device, self.processes
+        term = self.data_term
         to_tensor = fitted["measurement_layout_"].to_tensor
         layout = fitted["image_layout_"]
         # A missing image has no PSNR, nor has a blank one.
@@ -246,15 +270,13 @@ class Planner:
 
         @torch.no_grad()
         def validate(function):
-            f = ScaledFunction(function, scale, device)
-            batches = [
-                operator.only_measured(to_tensor(Y[i : i + 1])).to(device)
-                for i in range(len(Y))
-            ]
+            f = ScaledFunction(function, scale, device, term)
+            batches = [to_tensor(Y[i : i + 1]).to(device) for i in range(len(Y))]
             if len(known) == 0:
                 score = score_without_truth(f, operator, group, batches)
             else:
-                made = [layout.to_array(f(batches[i], operator)) for i in known]
+                parts = [part_of(operator, batches[i]) for i in known]
+                made = [layout.to_array(f(y, part)) for part, y in parts]
                 score = psnr(images[known], np.concatenate(made))
             return processes.from_main(score)
 
@@ -276,7 +298,7 @@ class Planner:
             )
         return resolved
 
-    def _resolve_alpha(self, operator, group):
+    def _resolve_alpha(self, operator, group, density):
         alpha = self.parameters["alpha"]
         if alpha != "auto":
             return float(alpha)
@@ -284,7 +306,12 @@ class Planner:
             return 0.0
         if self.data_term.needs_truth:
             return 1.0
-        return _AUTO_ALPHA * operator.mean_squared_row_norm()
+        alpha = _AUTO_ALPHA * operator.mean_squared_row_norm()
+        if density is not None:  # rows that are not measured are rows of zeros
+            measured = operator.measured_entries(each_channel=True)
+            measured = torch.from_numpy(measured).expand(density.shape)
+            alpha *= float(density[measured].mean())
+        return alpha
 
     def _check_group(self, operator, group):
         """Warn, or raise, if the group rules out learning beyond A†."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from ..operators import RestrictedOperator
+from ..operators import RestrictedOperator, part_of
 from ..utils.random import make_generator
 
 _N_DRAWS = 4
@@ -89,21 +89,24 @@ class HeldOutError:
         rng = np.random.default_rng(0)
         for mask in kept:
             mask.reshape(-1)[rng.permutation(candidates)[:n_held_out]] = False
-        self.kept = torch.from_numpy(kept)[:, None]
-        self.part = RestrictedOperator(operator, self.kept)
+        held_out = ~torch.from_numpy(kept)[:, None]
+        holed = self.y.masked_fill(held_out, math.nan)
+        self.part, self.of_kept = part_of(operator, holed)
+        whole, self.y = part_of(operator, self.y)
+        self.not_compared = ~(held_out & ~_missing(whole, self.y))
         # Of fewer measurements λ has to be smaller to weigh as much.
         self.share = 1 - n_held_out / max(1, operator.measured_entries().sum())
-        self.energy = _energy(self.y.masked_fill(self.kept, 0))
+        self.energy = _energy(self.y.masked_fill(self.not_compared, 0))
 
     def __call__(self, regularization):
         """Return Σ‖(1 − M)(A x − y)‖² / Σ‖(1 − M) y‖², or None; see :func:`search`."""
         if self.energy == 0:
             return None
-        solution = self.minimise(self.y, self.part, regularization * self.share)
+        solution = self.minimise(self.of_kept, self.part, regularization * self.share)
         if not bool(solution.converged.all()):
             return None
         miss = self.operator.forward(solution.images) - self.y
-        return _energy(miss.masked_fill(self.kept, 0)) / self.energy
+        return _energy(miss.masked_fill(self.not_compared, 0)) / self.energy
 
 
 class GeneralisedCrossValidation:
@@ -128,26 +131,36 @@ class GeneralisedCrossValidation:
     def __init__(self, minimise, operator, y):
         measured = torch.from_numpy(operator.measured_entries(each_channel=True))
         self.minimise = minimise
-        self.operator = operator
-        self.y = torch.where(measured, y[_spread(len(y))], 0)
+        self.part, y = part_of(operator, y[_spread(len(y))])
+        self.y = torch.where(measured, y, 0)
         signs = torch.randint(0, 2, self.y.shape, generator=make_generator(0))
-        self.signs = torch.where(measured, 2.0 * signs - 1.0, 0)
-        self.probe = operator.pinv(self.signs)
+        signs = torch.where(measured, 2.0 * signs - 1.0, 0)
+        self.signs = self.part.only_measured(signs)
+        self.probe = self.part.pinv(self.signs)
+        both = torch.arange(2 * len(y)) % len(y)
+        self.of_both = self.part.take(both)
 
     def __call__(self, regularization):
         """Return the error of a λ, or None; see :func:`search`."""
         both = torch.cat([self.y, self.signs])
-        solution = self.minimise(both, self.operator, regularization)
+        solution = self.minimise(both, self.of_both, regularization)
         if not bool(solution.converged.all()):
             return None
-        residual, left = (both - self.operator.forward(solution.images)).chunk(2)
-        residual, left = self.operator.pinv(residual), self.operator.pinv(left)
+        left = both - self.of_both.forward(solution.images)
+        residual, left = (self.part.pinv(each) for each in left.chunk(2))
         trace = float((self.probe * left).sum(dtype=torch.float64))
         return _energy(residual) / trace**2 if trace > 0 else None
 
 
 def _energy(z):
     return float(z.square().sum(dtype=torch.float64))
+
+
+def _missing(part, y):
+    """Return which measurements a part of an operator does not have, like y."""
+    if isinstance(part, RestrictedOperator):
+        return ~part.kept.expand(y.shape)
+    return torch.zeros_like(y, dtype=torch.bool)
 
 
 def _spread(n):

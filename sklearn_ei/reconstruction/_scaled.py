@@ -12,13 +12,17 @@ class ScaledFunction:
         s.
     device : torch.device
         Where f lives.
+    data_term : DataTerm
+        That it was trained with, which knows how f is meant to be used.
     """
 
-    def __init__(self, function, scale, device):
+    def __init__(self, function, scale, device, data_term):
         self.function = function
+        self.data_term = data_term
         self.scale = scale
         self.device = device
 
     def __call__(self, y, A):
         """Return images of measurements by A, both tensors."""
-        return self.function(y.to(self.device) / self.scale, A) * self.scale
+        y = y.to(self.device) / self.scale
+        return self.data_term.reconstruct(self.function, y, A) * self.scale

@@ -29,6 +29,9 @@ class TikhonovReconstructor(ClassicalReconstructor):
         iterations stop.
     nonneg : bool, default=False
         Whether images have to be non-negative.
+    allow_missing : bool, default=True
+        Whether NaN in measurements is "not measured", sample by sample
+        (:class:`~sklearn_ei.operators.RestrictedOperator`). False: NaN is refused.
 
     Attributes
     ----------
@@ -101,12 +104,14 @@ class TikhonovReconstructor(ClassicalReconstructor):
         n_iterations=1000,
         tol=1e-5,
         nonneg=False,
+        allow_missing=True,
     ):
         self.operator = operator
         self.regularization = regularization
         self.n_iterations = n_iterations
         self.tol = tol
         self.nonneg = nonneg
+        self.allow_missing = allow_missing
 
     def _learn(self, operator, y):
         return {}

@@ -2,6 +2,7 @@
 
 import torch
 
+from ..operators import part_of
 from ._classical import ClassicalReconstructor, Solution
 from ._regularization import HeldOutError
 from ._tv_solver import TotalVariationProblem, fill_unseen, keep_measured
@@ -32,6 +33,9 @@ class TotalVariationReconstructor(ClassicalReconstructor):
         that is lower by more.
     nonneg : bool, default=False
         Whether images have to be non-negative.
+    allow_missing : bool, default=True
+        Whether NaN in measurements is "not measured", sample by sample
+        (:class:`~sklearn_ei.operators.RestrictedOperator`). False: NaN is refused.
 
     Attributes
     ----------
@@ -106,15 +110,18 @@ class TotalVariationReconstructor(ClassicalReconstructor):
         n_iterations=1000,
         tol=1e-2,
         nonneg=False,
+        allow_missing=True,
     ):
         self.operator = operator
         self.regularization = regularization
         self.n_iterations = n_iterations
         self.tol = tol
         self.nonneg = nonneg
+        self.allow_missing = allow_missing
 
     def _learn(self, operator, y):
-        squares = [operator.pinv(sample[None]).double().square().mean() for sample in y]
+        parts = [part_of(operator, sample[None]) for sample in y]
+        squares = [A.pinv(sample).double().square().mean() for A, sample in parts]
         scale = float(torch.stack(squares).mean().sqrt())
         return {"scale_": scale if scale > 0 else 1.0}
 

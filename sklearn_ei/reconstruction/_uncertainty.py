@@ -10,6 +10,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..noise import GaussianNoise, NoiseModel
+from ..operators import part_of
 from ..utils.cgls import cgls
 from ..utils.random import draw_seed, make_generator
 from ..utils.torch_state import own_torch
@@ -182,12 +183,12 @@ class UncertaintyMixin:
     def _measured_parts(self, Y, n_iterations=100):
         """Return images f(y) and their parts A†A f(y)."""
         check_scalar(n_iterations, "n_iterations", Integral, min_val=1)
-        A = self.operator_
         images = self._predict_array(Y)
         parts = np.empty_like(images)
         for start in range(0, len(Y), self._predict_batch_size):
             batch = slice(start, start + self._predict_batch_size)
             x = self.image_layout_.to_tensor(images[batch])
+            A = self._part_of(Y[batch])
             part, *_ = cgls(A.forward, A.adjoint, A.forward(x), n_iterations)
             parts[batch] = self.image_layout_.to_array(part)
         return images, parts
@@ -205,10 +206,15 @@ class UncertaintyMixin:
         generator = make_generator(draw_seed(random_state))
         images = self._predict_array(Y)
         std = np.empty_like(images)
-        known = self._known_pixels()
+        known = self._known_pixels(self.operator_)
         for index in range(len(Y)):
             x = self.image_layout_.to_tensor(images[index : index + 1])
-            squares = self._bootstrap(x, n_bootstrap, add_noise, generator, known)
+            A, seen = self._part_of(Y[index : index + 1]), known
+            if A is not self.operator_:
+                seen = self._known_pixels(A)
+            squares = self._bootstrap(
+                x, A, n_bootstrap, add_noise, generator, known=seen
+            )
             rms = (squares / n_bootstrap).sqrt()
             std[index] = self.image_layout_.to_array(rms)[0]
         return images, std
@@ -224,9 +230,13 @@ class UncertaintyMixin:
             noise = GaussianNoise(float(noise))
         return noise.sample
 
-    def _known_pixels(self):
+    def _part_of(self, Y):
+        """Return the part of A that measured some samples."""
+        y = self.measurement_layout_.to_tensor(np.asarray(Y))
+        return part_of(self.operator_, y)[0]
+
+    def _known_pixels(self, A):
         """Return where A alone determines a pixel and f keeps to it, or None."""
-        A = self.operator_
         if not self.function_.keeps_measurements:
             return None
         shape = (_PROBES, *self.image_layout_.tensor_shape)
@@ -236,9 +246,9 @@ class UncertaintyMixin:
         device = getattr(self, "device_", known.device)
         return known.to(device) if known.any() else None
 
-    def _bootstrap(self, x, n_bootstrap, add_noise, generator, known):
+    def _bootstrap(self, x, A, n_bootstrap, add_noise, generator, *, known):
         """Return Σ_g (T_g⁻¹ f(A T_g x + noise) − x)² for one image x."""
-        A, group = self.operator_, self.group_
+        group = self.group_
         x = x.to(getattr(self, "device_", x.device))
         total = torch.zeros_like(x)
         for start in range(0, n_bootstrap, _CHUNK):

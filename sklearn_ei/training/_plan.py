@@ -83,6 +83,8 @@ class FitPlan:
         Among which the training is shared.
     verbose : int
         Above 0, a line for each epoch.
+    has_missing : bool
+        Whether measurements have holes, NaN.
     predicts_memory : bool
         Whether to say beforehand that a step is not going to fit.
     """
@@ -114,4 +116,5 @@ class FitPlan:
     tasks: Any = None
     processes: Processes = field(default_factory=Processes)
     verbose: int = 0
+    has_missing: bool = False
     predicts_memory: bool = True

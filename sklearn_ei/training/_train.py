@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from skorch.history import History
 
-from ..losses import EquivariantObjective
+from ..losses import EquivarianceTerm, EquivariantObjective, Masks
+from ..operators import part_of
 from ..utils.device import own_stream
 from ._best import BestWeights
 from ._divergence import EXPLOSION
@@ -120,12 +121,17 @@ def train(plan, net=None, interrupts=None):
 
 def make_net(plan):
     """Return the net of a plan, initialised, before its first step."""
+    equivariance_term = plan.equivariance_term or EquivarianceTerm()
+    masks = None
+    if plan.has_missing:
+        masks = Masks(plan.dataset.Y, equivariance_term.masks)
     objective = EquivariantObjective(
         plan.data_term,
         plan.group,
         plan.alpha,
         beta=plan.beta,
-        equivariance_term=plan.equivariance_term,
+        equivariance_term=equivariance_term,
+        masks=masks,
         seed=plan.seeds.elements,
     )
     callbacks = list(plan.callbacks)
@@ -190,8 +196,9 @@ def largest_magnitude(net, plan):
             None if part is None else part.to(plan.device)
             for part in plan.dataset.__getitems__([i])
         )
+        A, y = part_of(plan.operator, y)
         if start is None and needs_start:
-            start = plan.operator.pinv(y)
+            start = A.pinv(y)
         largest = max(largest, net.criterion_.magnitude(y, truth, start))
     return largest
 

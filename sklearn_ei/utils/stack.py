@@ -66,6 +66,8 @@ class LazyStack:
         # Of images that may be missing, check_images knows which: those that it
         # reads as zero meanwhile, and the first of them.
         self.blank, self.first_missing = None, 0
+        # Of measurements, those who have looked know whether some are NaN.
+        self.has_missing = False
         if not isinstance(source, Dataset):
             self.shape = tuple(int(n) for n in source.shape)
             self.dtype = np.dtype(source.dtype)
@@ -202,7 +204,7 @@ class LazyTensor:
     """The tensor ``(sample, channel, *shape)`` of a stack, read when indexed.
 
     Has what training asks of a tensor of all samples: length, indexing, division
-    by a number, multiplication by a tensor.
+    by a number, zeros where a mask is true.
 
     Parameters
     ----------
@@ -214,15 +216,15 @@ class LazyTensor:
         What values are divided by.
     samples : ndarray of int, default=None
         Numbers of the samples; None for all.
-    weights : torch.Tensor, default=None
-        What every sample is multiplied by.
+    blank : torch.Tensor of bool, default=None
+        What is zero in every sample, whatever it says.
     """
 
-    def __init__(self, stack, layout, scale=None, samples=None, *, weights=None):
+    def __init__(self, stack, layout, scale=None, samples=None, *, blank=None):
         self.stack = stack
         self.layout = layout
         self.scale = scale
-        self.weights = weights
+        self.blank = blank
         self.samples = np.arange(len(stack)) if samples is None else samples
 
     def __len__(self):
@@ -232,18 +234,21 @@ class LazyTensor:
         index = index.numpy() if isinstance(index, torch.Tensor) else index
         samples = self.stack[np.atleast_1d(self.samples[index])]
         tensor = self.layout.to_tensor(samples)
-        if self.weights is not None:
-            tensor = tensor * self.weights
+        if self.blank is not None:
+            tensor = tensor.masked_fill(self.blank, 0)
         return tensor if self.scale is None else tensor / self.scale
 
     def __truediv__(self, scale):
         return self._with(scale=scale)
 
-    def __mul__(self, weights):
-        return self._with(weights=weights)
+    def masked_fill(self, blank, value):
+        """Return samples that are zero, the only ``value``, where ``blank`` says."""
+        if value != 0:
+            raise ValueError(f"Got value={value}, but expected 0.")
+        return self._with(blank=blank)
 
     def _with(self, **changes):
-        own = {"scale": self.scale, "samples": self.samples, "weights": self.weights}
+        own = {"scale": self.scale, "samples": self.samples, "blank": self.blank}
         return LazyTensor(self.stack, self.layout, **{**own, **changes})
 
     def to(self, device):
@@ -287,3 +292,10 @@ def stack_to_tensor(stack, layout):
 def take(tensor, samples):
     """Return some samples of a tensor or a lazy one."""
     return tensor.take(samples) if isinstance(tensor, LazyTensor) else tensor[samples]
+
+
+def has_missing(stack):
+    """Return whether a checked stack has NaN: measurements that nobody took."""
+    if isinstance(stack, LazyStack):
+        return stack.has_missing
+    return bool(np.isnan(stack.sum(dtype=np.float64)))

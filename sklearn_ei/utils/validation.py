@@ -12,8 +12,8 @@ _LARGEST, _SMALLEST = 1e15, 1e-15
 _CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
-def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
-    """Return a finite, real stack with samples along its first axis.
+def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, missing_ok=False):
+    """Return a real stack with samples along its first axis, checked.
 
     Parameters
     ----------
@@ -29,26 +29,31 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
     lazy : bool, default=False
         Whether stacks that are larger than memory may stay where they are, after
         all their values have been looked at chunk by chunk.
+    missing_ok : bool, default=False
+        Whether values may be missing: NaN, or masked in a masked array. Not those of
+        a whole sample.
 
     Returns
     -------
     ndarray or LazyStack
+        NaN where values are missing.
 
     Raises
     ------
     TypeError
         If values are not numbers, or the stack is sparse.
     ValueError
-        If the stack is complex, masked, ragged, empty, has fewer than two axes,
-        has NaN or infinity (the first bad sample is named), or values beyond
-        1e15, or none above 1e-15, whose squares leave the range of float32.
+        If the stack is complex, ragged, empty, has fewer than two axes, has
+        infinity, or NaN or masked values that may not be missing (the first bad
+        sample is named), or values beyond 1e15, or none above 1e-15, whose squares
+        leave the range of float32.
     """
     if lazy and is_lazy(stack):
         array = _as_lazy(stack, name)
         if array.dtype.kind not in "biuf":
             _refuse_kind(array.dtype, name)
     else:
-        array = _as_array(stack, name, what)
+        array = _as_array(stack, name, what, missing_ok=missing_ok)
         if array.dtype.kind not in "biuf":
             array = _as_numbers(array, name)
     if array.ndim < 2:
@@ -72,7 +77,7 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
     else:
         with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf
             checked = np.asarray(array, dtype=dtype)
-    _check_values(checked, array, name, what)
+    _check_values(checked, array, name, what, missing_ok)
     return checked
 
 
@@ -80,14 +85,15 @@ def _as_lazy(stack, name):
     return stack if isinstance(stack, LazyStack) else LazyStack(stack, name)
 
 
-def _as_array(stack, name, what):
+def _as_array(stack, name, what, *, missing_ok=False):
     """Return an ndarray of whatever dtype."""
+    if missing_ok and isinstance(stack, np.ma.MaskedArray):
+        kind = stack.dtype.kind
+        whole = stack.astype(np.float32) if kind in "biu" else stack
+        stack = whole.filled(np.nan) if kind in "biufc" else stack
     parts = stack if isinstance(stack, list | tuple) else [stack]
     if any(np.ma.is_masked(part) for part in parts):
-        raise ValueError(
-            f"{name} has masked entries, but expected values everywhere; lost pixels "
-            "belong into Inpainting(mask=...)."
-        )
+        raise ValueError(f"{name} has masked entries, but expected values everywhere.")
     if is_lazy(stack):
         return _as_lazy(stack, name).raw(slice(None))
     is_tensor = isinstance(stack, torch.Tensor)
@@ -136,16 +142,24 @@ def _refuse_kind(dtype, name):
     raise ValueError(f"Got {name} of dtype {dtype}, but expected real numbers.")
 
 
-def _check_values(checked, given, name, what):
-    """Refuse NaN, infinity, and magnitudes that float32 cannot be computed with."""
+def _check_values(checked, given, name, what, missing_ok):
+    """Refuse NaN, infinity, and magnitudes that float32 cannot be computed with.
+
+    A lazy stack is told whether it has NaN.
+    """
     step = max(1, _CHUNK * len(checked) // checked.size)
     largest = 0.0
     for start in range(0, len(checked), step):
         chunk = checked[start : start + step]
         # NaN and infinity survive in the extremes: no mask is needed to see them.
         extreme = float(max(chunk.max(), -chunk.min()))
+        if np.isnan(extreme) and missing_ok:
+            if isinstance(checked, LazyStack):
+                checked.has_missing = True
+            _refuse_blank(chunk, start, name, what)
+            extreme = float(np.nanmax(np.abs(chunk)))
         if not np.isfinite(extreme):
-            _refuse_infinite(checked, name, what)
+            _refuse_infinite(checked, name, what, missing_ok)
         largest = max(largest, extreme)
     too_small = largest < _SMALLEST and (largest > 0 or _any(given))
     if largest > _LARGEST or too_small:
@@ -162,10 +176,20 @@ def _any(given):
     return np.any(given)
 
 
-def _refuse_infinite(array, name, what):
-    finite = [bool(np.isfinite(sample).all()) for sample in array]
-    bad = np.flatnonzero(~np.array(finite))
-    kind = "NaN" if np.isnan(array[bad[0]]).any() else "infinity (inf)"
+def _refuse_blank(chunk, start, name, what):
+    blank = np.flatnonzero(np.isnan(chunk.reshape(len(chunk), -1)).all(axis=1))
+    if len(blank):
+        raise ValueError(
+            f"{name} has nothing but NaN in sample {start + blank[0]}, but expected "
+            f"some {what} in each; leave such samples out."
+        )
+
+
+def _refuse_infinite(array, name, what, missing_ok):
+    wrong = np.isinf if missing_ok else lambda sample: ~np.isfinite(sample)
+    bad = np.flatnonzero([bool(wrong(sample).any()) for sample in array])
+    with_nan = not missing_ok and np.isnan(array[bad[0]]).any()
+    kind = "NaN" if with_nan else "infinity (inf)"
     others = f" and {len(bad) - 1} other sample(s)" if len(bad) > 1 else ""
     raise ValueError(
         f"{name} contains {kind} in sample {bad[0]}{others}, but expected finite "
@@ -186,7 +210,8 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
         Nothing is set on it; with ``reset=False`` its ``n_features_in_`` and
         ``measurement_shape_`` must be those of ``Y``.
     Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
-        Real measurements.
+        Real measurements; NaN, or masked, where there is none, if the estimator's
+        ``allow_missing`` says so.
     reset : bool
         True in ``fit``, False where the estimator is fitted already.
     lazy : bool, default=False
@@ -199,10 +224,12 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
     Raises
     ------
     TypeError, ValueError
-        If ``Y`` is not a numeric stack, is complex or empty, has NaN or
-        infinity (the first bad sample is named), or another shape than in fit.
+        If ``Y`` is not a numeric stack, is complex or empty, has infinity, NaN
+        that may not be there or nothing else in a sample (the first bad one is
+        named), or another shape than in fit.
     """
-    checked = check_stack(Y, "Y", "measurements", lazy=lazy)
+    missing_ok = bool(getattr(estimator, "allow_missing", False))
+    checked = check_stack(Y, "Y", "measurements", lazy=lazy, missing_ok=missing_ok)
     if not reset:
         shape = estimator.measurement_shape_
         # Plain signals are left to scikit-learn, with the words it uses.

@@ -17,6 +17,7 @@ from sklearn_ei.losses import (
     EquivarianceTerm,
     EquivariantObjective,
     MeasurementConsistency,
+    Splitting,
     SupervisedError,
     choose_data_term,
 )
@@ -33,6 +34,7 @@ TERMS = [
     SURE(),
     R2R(0.3),
     UNSURE(0.01),
+    Splitting(n_splits=2),
 ]
 each_term = pytest.mark.parametrize("term", TERMS, ids=lambda t: type(t).__name__)
 
@@ -55,7 +57,7 @@ def test_what_a_user_passes_is_parameters_alone(term):
     before = dict(vars(term))
     resolved = term.resolve(OPERATOR, noise_of(term), seed=3)
     y, x = data()
-    resolved(identity, y, x)
+    resolved(identity, y, resolved.operator, x)
     assert vars(term) == before
     assert not term.state_dict()
     for twin in (clone(term), pickle.loads(pickle.dumps(term)), copy.deepcopy(term)):
@@ -73,12 +75,12 @@ def test_a_resolved_term_goes_on_from_its_state(term):
     def f(y, A, start=None):
         return torch.sin(y)
 
-    draws = isinstance(term, SURE | R2R | UNSURE)
-    values = [t(f, y, x)[1] for t in (one, other)]
+    draws = isinstance(term, SURE | R2R | UNSURE | Splitting)
+    values = [t(f, y, OPERATOR, x)[1] for t in (one, other)]
     assert torch.equal(*values) != draws  # its own, of the seed
-    one(f, y, x)
+    one(f, y, OPERATOR, x)
     other.load_state_dict(one.state_dict())
-    values = [t(f, y, x)[1] for t in (one, other)]
+    values = [t(f, y, OPERATOR, x)[1] for t in (one, other)]
     assert torch.equal(*values)
 
 
@@ -115,7 +117,7 @@ def test_without_noise_measurements_are_exact_and_trusted():
     for term in (MeasurementConsistency(), SupervisedError()):
         resolved = term.resolve(OPERATOR, None, seed=3)
         y, _ = data()
-        assert torch.equal(resolved.remeasure(y, None), y)
+        assert torch.equal(resolved.remeasure(y, resolved.operator, None)[0], y)
         assert resolved.trusts_measurements
         assert resolved.depends_on_tensors_alone
     assert not UNSURE().resolve(OPERATOR, None, 3).trusts_measurements
@@ -124,7 +126,7 @@ def test_without_noise_measurements_are_exact_and_trusted():
 def test_auto_is_sure_where_there_is_noise():
     assert isinstance(choose_data_term("auto", None), MeasurementConsistency)
     assert isinstance(choose_data_term("auto", NOISE), SURE)
-    kinds = [MeasurementConsistency, SURE, UNSURE, R2R, SupervisedError]
+    kinds = [MeasurementConsistency, SURE, UNSURE, R2R, Splitting, SupervisedError]
     for name, kind in zip(DATA_TERM_NAMES[1:], kinds, strict=True):
         noise = None if kind is UNSURE else NOISE
         assert type(choose_data_term(name, noise)) is kind

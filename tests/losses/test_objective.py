@@ -151,7 +151,7 @@ def test_samples_without_ground_truth_are_compared_with_their_measurements():
     term = resolved(operator, SupervisedError())
     term.expect_missing_truth()
     assert term.name == "semi_supervised_error"
-    x1, loss = term(f, y, partial)
+    x1, loss = term(f, y, term.operator, partial)
     actual = gradient_of(loss, f)
     torch.testing.assert_close(x1, f(y, operator))
     x1 = f(y, operator)
@@ -223,7 +223,7 @@ def test_each_term_has_its_own_distance():
         equivariance, (f(operator.forward(x2), operator) - x2).abs().mean()
     )
     huber = resolved(operator, MeasurementConsistency("huber"))
-    x1, data = huber(f, y)
+    x1, data = huber(f, y, operator)
     expected = torch.nn.functional.huber_loss(operator.forward(x1), y)
     torch.testing.assert_close(data, expected)
 

@@ -204,7 +204,7 @@ def test_report_and_input():
     with pytest.raises(ValueError, match="45 views got measurements"):
         check_consistency(PARALLEL, _Y[:, 1:])
     with pytest.raises(ValueError, match="Y"):
-        check_consistency(PARALLEL, np.where(_Y > 1, np.nan, _Y))
+        check_consistency(PARALLEL, np.where(_Y > 1, np.inf, _Y))
     assert issubclass(ModelMismatchWarning, UserWarning)
 
 

@@ -126,7 +126,7 @@ def test_same_bits_as_in_memory(kind, in_memory, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"early_stopping": True, "validation_fraction": 0.3},
+        {"early_stopping": 0.3},
         {"noise": GaussianNoise(0.02)},
         {"data_term": "supervised"},
     ],

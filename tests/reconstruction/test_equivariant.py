@@ -314,7 +314,7 @@ def test_changed_parameters_do_not_reach_the_next_partial_fit(ct_problem):
 def test_early_stopping_looks_at_images_that_there_are(ct_problem):
     """Missing images have no PSNR, nor have blank ones."""
     operator, images, Y = ct_problem
-    stops = {"early_stopping": True, "validation_fraction": 0.5}
+    stops = {"early_stopping": 0.5}
 
     def make():
         return make_ei(operator, data_term="supervised", alpha=0, **stops)

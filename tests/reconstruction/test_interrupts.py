@@ -183,7 +183,7 @@ def test_while_an_epoch_is_scored(times, n_epochs, tmp_path, monkeypatch):
         return score(*args)
 
     path = tmp_path / "fit.checkpoint"
-    settings = {"early_stopping": True, "validation_fraction": 0.3}
+    settings = {"early_stopping": 0.3}
     whole = make(**settings).fit(Y)
     with monkeypatch.context() as patch:
         patch.setattr(_plan, "score_without_truth", interrupted)

@@ -76,9 +76,7 @@ FITS = {
     "noise": lambda folder: fit(folder, noise=GaussianNoise(0.1)),
     "unsure": lambda folder: fit(folder, data_term="unsure"),
     "supervised": lambda folder: fit(folder, data_term="supervised"),
-    "early stopping": lambda folder: fit(
-        folder, early_stopping=True, validation_fraction=0.3
-    ),
+    "early stopping": lambda folder: fit(folder, early_stopping=0.3),
     "checkpoint": lambda folder: fit(folder, checkpoint=folder),
     "in parts": incremental,
     "path": lambda folder: fit(folder, EquivariantReconstructorCV, alphas=[1.0, 9.0]),

@@ -52,9 +52,9 @@ class Power(DataTerm):
     def trusts_measurements(self):
         return self.noise is None
 
-    def forward(self, f, y, truth=None, start=None):
-        x1 = f(y, self.operator, start)
-        error = (self.operator.forward(x1) - y).abs().pow(self.exponent)
+    def forward(self, f, y, A, truth=None, start=None):
+        x1 = f(y, A, start)
+        error = (A.forward(x1) - y).abs().pow(self.exponent)
         if self.dropped > 0:
             draws = torch.rand(y.shape, generator=self.generator)
             error = error * (draws >= self.dropped).to(y)

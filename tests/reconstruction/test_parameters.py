@@ -19,7 +19,7 @@ ESTIMATORS = [EquivariantReconstructor, EquivariantReconstructorCV]
 OF_THE_PATH = {"alphas", "cv", "scoring"}
 # What a path over α sets by itself.
 OF_ONE_FIT = {"alpha", "warm_start", "checkpoint", "early_stopping"}
-OF_ONE_FIT |= {"validation_fraction", "n_iter_no_change"}
+OF_ONE_FIT |= {"n_iter_no_change"}
 
 
 def parameters_of(kind):

@@ -62,7 +62,7 @@ class Power(Callback):
         {"data_term": "unsure"},
         {"data_term": "supervised"},
         {"precision": "bfloat16", "lr_schedule": "constant"},
-        {"early_stopping": True, "validation_fraction": 0.3},
+        {"early_stopping": 0.3},
     ],
 )
 def test_resumed_fit_equals_the_undisturbed_one_bit_for_bit(parameters, tmp_path):
@@ -226,8 +226,7 @@ def test_kill_minus_9_loses_nothing_but_the_epoch_in_hand(tmp_path):
 
 def test_early_stopping_keeps_the_best_weights():
     ei = make(
-        early_stopping=True,
-        validation_fraction=0.25,
+        early_stopping=0.25,
         n_iter_no_change=3,
         max_epochs=60,
         lr=0.05,
@@ -251,8 +250,8 @@ def test_early_stopping_with_ground_truth_scores_psnr():
 def test_early_stopping_needs_samples_to_leave_out():
     with pytest.raises(ValueError, match="enough to leave some for training"):
         make(early_stopping=True).fit(Y[:1])
-    with pytest.raises(ValueError, match="validation_fraction"):
-        make(early_stopping=True, validation_fraction=1.0).fit(Y)
+    with pytest.raises(ValueError, match="early_stopping"):
+        make(early_stopping=1.0).fit(Y)
     with pytest.raises(ValueError, match="n_iter_no_change"):
         make(early_stopping=True, n_iter_no_change=0).fit(Y)
 

@@ -355,8 +355,8 @@ def test_known_networks_leave_torch_alone():
 class Shifted(MeasurementConsistency):
     """An error beside which images of zeros cost nothing."""
 
-    def forward(self, f, y, truth=None, start=None):
-        x1, error = super().forward(f, y, truth, start)
+    def forward(self, f, y, A, truth=None, start=None):
+        x1, error = super().forward(f, y, A, truth, start)
         return x1, error + 1e4
 
 

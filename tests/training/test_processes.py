@@ -41,7 +41,7 @@ CASES = {
     "unsure": {"data_term": "unsure"},
     "r2r": {"noise": NOISE, "data_term": "r2r"},
     "some ground truth": {"data_term": "supervised"},
-    "early stopping": {"early_stopping": True, "validation_fraction": 0.3},
+    "early stopping": {"early_stopping": 0.3},
 }
 
 

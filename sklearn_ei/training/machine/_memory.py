@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+from ...operators import part_of
+
 # Tensors as large as the largest one kept for the backward pass that live for a
 # moment: gradients on their way, and what convolutions rearrange.
 _TRANSIENT = 4
@@ -34,7 +36,7 @@ def predict_memory(net, y):
     function, objective = net.module_, net.criterion_
     function.eval()
     y = y.to(net.device)
-    A = objective.data_term.operator
+    A, y = part_of(objective.data_term.operator, y)
     once, twice = (_kept(function, y.repeat(n, *[1] * (y.ndim - 1)), A) for n in (1, 2))
     # What does not grow with the samples, such as matrices of A, is there already.
     of_sample = twice.of_samples - once.of_samples

@@ -49,7 +49,7 @@ class SharedFunction:
         y_mine = _Scatter.apply(y, share, self.processes)
         n_mine = share.stop - share.start
         with _GlobalBatchNorm(n_mine, self.processes):
-            x = self.function(y_mine, A, mine)
+            x = self.function(y_mine, A.take(_own(share)), mine)
         return _Gather.apply(x, share, len(y), self.processes)
 
     def add_gradients(self):
@@ -58,13 +58,18 @@ class SharedFunction:
         self.processes.add([w.grad for w in weights if w.grad is not None])
 
 
+def _own(share):
+    """Return the samples of a share; the first, which counts nothing, if it is none."""
+    return share if share.stop > share.start else slice(0, 1)
+
+
 class _Scatter(torch.autograd.Function):
     """The share of one process; one without any gets a sample that counts nothing."""
 
     @staticmethod
     def forward(ctx, x, share, processes):
         ctx.shape, ctx.share, ctx.processes = x.shape, share, processes
-        return x[share].clone() if share.stop > share.start else x[:1].clone()
+        return x[_own(share)].clone()
 
     @staticmethod
     def backward(ctx, gradient):

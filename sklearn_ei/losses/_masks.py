@@ -1,0 +1,54 @@
+"""Measurements with holes: which operator measures a transformed image."""
+
+import torch
+
+from ..operators import RestrictedOperator
+
+_MANY = 256  # masks stand for all
+
+
+class Masks:
+    """Which measurements there are, of the samples that are trained on.
+
+    Parameters
+    ----------
+    y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
+        Measurements, NaN where there are none. The masks of up to 256 are kept.
+    which : {"any", "own"}
+        See :class:`EquivarianceTerm`.
+    """
+
+    def __init__(self, y, which):
+        self.which = which
+        self.kept = None
+        if which == "any":
+            self.kept = masks_of(y)
+
+    def operator_of(self, A, n, generator):
+        """Return what measures n transformed images.
+
+        Parameters
+        ----------
+        A : ForwardOperator or RestrictedOperator
+            What measured the samples, of which each has n / batch transforms.
+        n : int
+            Number of images.
+        generator : torch.Generator
+            Draws masks.
+
+        Returns
+        -------
+        A : ForwardOperator or RestrictedOperator
+        """
+        if self.kept is None:
+            n_samples = len(getattr(A, "kept", range(n)))
+            return A.take(torch.arange(n_samples).repeat_interleave(n // n_samples))
+        drawn = torch.randint(len(self.kept), (n,), generator=generator)
+        whole = A.operator if isinstance(A, RestrictedOperator) else A
+        return RestrictedOperator(whole, self.kept[drawn.to(self.kept.device)])
+
+
+def masks_of(y):
+    """Return where measurements are not NaN, of up to 256 samples, evenly spread."""
+    step = -(-len(y) // _MANY)
+    return ~y[torch.arange(0, len(y), step)].isnan()
