@@ -25,10 +25,13 @@ class LostRays:
     ----------
     geometry : ViewGeometry
         Of all views.
+    measured : ndarray of bool, of shape (n_views, n_bins)
+        Rays that meet the image; the others say nothing about a view.
     """
 
-    def __init__(self, geometry: ViewGeometry):
+    def __init__(self, geometry: ViewGeometry, measured):
         self.geometry = geometry
+        self.measured = torch.from_numpy(measured)
         self._known, self._lock = {}, threading.Lock()
 
     def filling(self, kept):
@@ -46,9 +49,10 @@ class LostRays:
             views weigh no more than in the whole: as B A is that of all views, less
             the lost ones, no step can grow.
         """
-        seen = kept.any(-1)
+        measured = self.measured.to(kept.device)
+        seen = (kept & measured).any(-1)
         by_bin = None
-        if not bool((kept == seen.unsqueeze(-1)).all()):
+        if bool((seen.unsqueeze(-1) & measured & ~kept).any()):
             by_bin = _neighbours(kept)
         flat = seen.reshape(-1, seen.shape[-1]).cpu().numpy()
         by_view = np.stack([self._by_view(mask) for mask in flat])

@@ -235,7 +235,8 @@ class ODLOperator(ForwardOperator):
         return self._derived("lost_rays", self._lost_rays).filling(kept)
 
     def _lost_rays(self):
-        return LostRays(ViewGeometry(*self._fbp_geometry()))
+        views = ViewGeometry(*self._fbp_geometry())
+        return LostRays(views, self.measured_entries())
 
     @property
     def _has_fbp(self):

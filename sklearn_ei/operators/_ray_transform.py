@@ -370,7 +370,8 @@ class RayTransformOperator(ForwardOperator):
                 fixed._angles_rad,
                 fixed._pixels_around_axis(),
                 (fixed._pixel,) * 2,
-            )
+            ),
+            fixed.measured_entries(),
         )
 
     def _rays(self, bins=None):

@@ -104,7 +104,7 @@ class Planner:
             self.estimator._check_explains(operator, checked, stacklevel=8)
         group = self._resolve_group(operator.image_shape, checked.shape[1])
         y, truth, images, missing = self._tensors(checked, truth, fitted)
-        density = masks_of(y).float().mean(0) if has_missing(checked) else None
+        density = masks_of(y).float().mean(0) if has_missing(y) else None
         alpha = self._resolve_alpha(operator, group, density)
         # Ground truth teaches the null space whatever the group does, and so may
         # measurements of which each lacks others.
@@ -187,7 +187,7 @@ class Planner:
             plan,
             dataset=dataset,
             processes=self.processes,
-            has_missing=has_missing(checked),
+            has_missing=has_missing(y),
         )
 
     # ------------------------------------------------------------------- data

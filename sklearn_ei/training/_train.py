@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from skorch.history import History
 
-from ..losses import EquivarianceTerm, EquivariantObjective, Masks
+from ..losses import EquivariantObjective, Masks
 from ..operators import part_of
 from ..utils.device import own_stream
 from ._best import BestWeights
@@ -93,6 +93,11 @@ def train(plan, net=None, interrupts=None):
             return train(plan, net, watching)
     new = net is None
     net = make_net(plan) if new else net
+    masks = None
+    if plan.has_missing:
+        masks = Masks(plan.dataset.Y, net.criterion_.equivariance_term.masks)
+        net.captured_ = None
+    net.criterion_.masks = masks
     best = None
     if plan.validate is not None:
         best = BestWeights(plan.validate, plan.patience)
@@ -121,17 +126,12 @@ def train(plan, net=None, interrupts=None):
 
 def make_net(plan):
     """Return the net of a plan, initialised, before its first step."""
-    equivariance_term = plan.equivariance_term or EquivarianceTerm()
-    masks = None
-    if plan.has_missing:
-        masks = Masks(plan.dataset.Y, equivariance_term.masks)
     objective = EquivariantObjective(
         plan.data_term,
         plan.group,
         plan.alpha,
         beta=plan.beta,
-        equivariance_term=equivariance_term,
-        masks=masks,
+        equivariance_term=plan.equivariance_term,
         seed=plan.seeds.elements,
     )
     callbacks = list(plan.callbacks)

@@ -294,8 +294,14 @@ def take(tensor, samples):
     return tensor.take(samples) if isinstance(tensor, LazyTensor) else tensor[samples]
 
 
-def has_missing(stack):
-    """Return whether a checked stack has NaN: measurements that nobody took."""
-    if isinstance(stack, LazyStack):
-        return stack.has_missing
-    return bool(np.isnan(stack.sum(dtype=np.float64)))
+def has_missing(y):
+    """Return whether measurements have NaN: what nobody measured.
+
+    Parameters
+    ----------
+    y : torch.Tensor or LazyTensor
+        All samples. Lazy ones are read, if those who have checked them saw NaN.
+    """
+    if not isinstance(y, LazyTensor):
+        return bool(y.isnan().any())
+    return y.stack.has_missing and any(bool(c.isnan().any()) for c in y.chunks())

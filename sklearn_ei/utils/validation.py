@@ -249,11 +249,14 @@ def record_features(estimator, Y, checked=None, *, reset=True):
 
     With ``reset=False`` compare them with those seen in ``fit``.
     """
+    given = Y
     if isinstance(checked, LazyStack) or (checked is None and is_lazy(Y)):
         # Only the shape counts.
         Y = np.broadcast_to(np.float32(0), _as_lazy(Y, "Y").shape)
     elif not hasattr(Y, "columns"):  # a data frame has names; others are arrays by now
-        Y = _as_array(Y, "Y", "measurements") if checked is None else checked
+        Y = checked
+        if checked is None:
+            Y = _as_array(given, "Y", "measurements", missing_ok=True)
     validate_data(estimator, X=Y, reset=reset, skip_check_array=True)
 
 
