@@ -32,7 +32,8 @@ class LostRays:
     def __init__(self, geometry: ViewGeometry, measured):
         self.geometry = geometry
         self.measured = torch.from_numpy(measured)
-        self._known, self._lock = {}, threading.Lock()
+        self._known: dict[bytes, np.ndarray] = {}
+        self._lock = threading.Lock()
 
     def filling(self, kept):
         """Return the function of sinograms that are zero where nothing is kept.

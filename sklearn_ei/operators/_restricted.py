@@ -87,13 +87,13 @@ class RestrictedOperator:
         self._filling = None
         self.image_shape = operator.image_layout.shape
         self.measurement_shape = shape
+        self.n_refinements: int = operator.n_refinements
         for name in (
             "image_layout",
             "measurement_layout",
             "image_channels",
             "measurement_channels",
             "natural_axis",
-            "n_refinements",
             "has_orthogonal_rows",
         ):
             setattr(self, name, getattr(operator, name))
