@@ -58,7 +58,7 @@ class Splitting(DataTerm):
        sparse-view CT data", arXiv:2402.16921.
     .. [2] B. Yaman et al., "Self-supervised learning of physics-guided
        reconstruction neural networks without fully sampled reference data",
-       Magn. Reson. Med., 2020.
+       Magnetic Resonance in Medicine, 2020.
     .. [3] "Equivariance2Inverse", arXiv:2510.23317.
     .. [4] "Equivariant splitting: self-supervised learning from incomplete data",
        arXiv:2510.00929.
