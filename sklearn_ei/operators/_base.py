@@ -36,6 +36,9 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         Declared by the class, or as properties. ``"any"``, the default, on both
         sides: A acts on every channel alike. ``"none"``: arrays without a channel
         axis, tensors with a single channel. A number: so many.
+    has_complex_channels : bool
+        Whether channels are pairs, the real and the imaginary part of a complex
+        number. Users may then pass complex arrays, and get complex ones back.
     n_refinements : int
         Steps x += w·B(y − A x) that follow the plain approximate inverse B.
     natural_axis : int or None
@@ -216,18 +219,19 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         ----------
         images : array-like of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Images, in the units that the operator expects.
+            Images, in the units that the operator expects. Complex ones where
+            ``has_complex_channels``.
 
         Returns
         -------
         Y : ndarray of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
-            Measurements, float32.
+            Measurements, float32, or complex64 of complex images.
 
         Raises
         ------
         TypeError, ValueError
-            If ``images`` is not a finite, real stack, or does not fit.
+            If ``images`` is not a finite stack, or does not fit.
         """
         return self._map_array(images, "image", "forward")
 
@@ -244,19 +248,25 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         -------
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Images, float32.
+            Images, float32, or complex64 of complex measurements.
 
         Raises
         ------
         TypeError, ValueError
-            If ``Y`` is not a finite, real stack, or does not fit.
+            If ``Y`` is not a finite stack, or does not fit.
         """
         return self._map_array(Y, "measurement", "pinv")
 
     @torch.no_grad()
     def _map_array(self, array, what, method):
-        array = check_stack(array, "images" if what == "image" else "Y", f"{what}s")
-        layouts = self.layouts(**{what: array.shape[1:]})
+        array = check_stack(
+            array,
+            "images" if what == "image" else "Y",
+            f"{what}s",
+            complex_ok=self.has_complex_channels,
+        )
+        is_complex = np.iscomplexobj(array)
+        layouts = self.layouts(**{what: array.shape[1:]}, is_complex=is_complex)
         source, target = layouts if what == "image" else layouts[::-1]
         operator = self
         if source.shape != self._known_shapes[what != "image"]:

@@ -226,8 +226,11 @@ def some_samples(operator, Y):
     n_entries = max(1, int(np.prod(np.shape(Y)[1:])))
     size = max(1, min(_MAX_SAMPLES, _MAX_ENTRIES // n_entries))
     chosen = np.unique(np.linspace(0, len(Y) - 1, size).round().astype(int))
-    Y = check_stack(np.stack([np.asarray(Y[i]) for i in chosen]), "Y", "measurements")
-    _, layout = operator.layouts(measurement=Y.shape[1:])
+    few = np.stack([np.asarray(Y[i]) for i in chosen])
+    complex_ok = operator.has_complex_channels
+    Y = check_stack(few, "Y", "measurements", complex_ok=complex_ok)
+    is_complex = np.iscomplexobj(Y)
+    _, layout = operator.layouts(measurement=Y.shape[1:], is_complex=is_complex)
     return operator.resolve(measurement_shape=layout.shape), layout.to_tensor(Y)
 
 

@@ -15,9 +15,11 @@ from ._checks import check_mask, refuse_other_than_number
 class MRI(ForwardOperator):
     """Cartesian MRI with undersampled k-space lines, with one coil or several.
 
-    Images and k-space are complex, as channels along the last axis: (real,
-    imaginary) for images, (real, imaginary) of the first coil, then of the
-    second, … for measurements.
+    Images are complex, (n, H, W), and so is k-space: (n, H, W) of one coil, (n,
+    n_coils, H, W) of several. Where that is more convenient, both are real, with
+    channels along the last axis: (real, imaginary) for images, (real, imaginary) of
+    the first coil, then of the second, … for measurements. What comes complex goes
+    back complex.
 
     Parameters
     ----------
@@ -64,15 +66,19 @@ class MRI(ForwardOperator):
     --------
     >>> import numpy as np
     >>> from sklearn_ei.operators import MRI
-    >>> image = np.ones((32, 32)) * (1 + 0.5j)
-    >>> images = np.stack([image.real, image.imag], axis=-1)[np.newaxis]
-    >>> MRI(acceleration=4).measure(images).shape
+    >>> images = np.ones((1, 32, 32)) * (1 + 0.5j)
+    >>> k_space = MRI(acceleration=4).measure(images)
+    >>> k_space.shape, k_space.dtype
+    ((1, 32, 32), dtype('complex64'))
+    >>> channels = np.stack([images.real, images.imag], axis=-1)
+    >>> MRI(acceleration=4).measure(channels).shape
     (1, 32, 32, 2)
     """
 
     _image_n_dims = 2
     _measurement_n_dims = 2
     image_channels = 2
+    has_complex_channels = True
 
     def __init__(
         self,

@@ -12,7 +12,9 @@ _LARGEST, _SMALLEST = 1e15, 1e-15
 _CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
-def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
+def check_stack(
+    stack, name, what, *, dtype=np.float32, lazy=False, complex_ok=False
+):
     """Return a finite, real stack with samples along its first axis.
 
     Parameters
@@ -29,6 +31,8 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
     lazy : bool, default=False
         Whether stacks that are larger than memory may stay where they are, after
         all their values have been looked at chunk by chunk.
+    complex_ok : bool, default=False
+        Whether a stack may be complex, and stays so, in the precision of ``dtype``.
 
     Returns
     -------
@@ -39,17 +43,18 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
     TypeError
         If values are not numbers, or the stack is sparse.
     ValueError
-        If the stack is complex, masked, ragged, empty, has fewer than two axes,
+        If the stack is complex where that is not allowed, masked, ragged, empty, has fewer than two axes,
         has NaN or infinity (the first bad sample is named), or values beyond
         1e15, or none above 1e-15, whose squares leave the range of float32.
     """
+    kinds = "biufc" if complex_ok else "biuf"
     if lazy and is_lazy(stack):
         array = _as_lazy(stack, name)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in kinds:
             _refuse_kind(array.dtype, name)
     else:
         array = _as_array(stack, name, what)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in kinds:
             array = _as_numbers(array, name)
     if array.ndim < 2:
         raise ValueError(
@@ -70,6 +75,8 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False):
     if isinstance(array, LazyStack):
         checked = array
     else:
+        if array.dtype.kind == "c":
+            dtype = np.result_type(dtype, np.complex64)
         with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf
             checked = np.asarray(array, dtype=dtype)
     _check_values(checked, array, name, what)
@@ -141,7 +148,7 @@ def _check_values(checked, given, name, what):
     step = max(1, _CHUNK * len(checked) // checked.size)
     largest = 0.0
     for start in range(0, len(checked), step):
-        chunk = checked[start : start + step]
+        chunk = _as_real(checked[start : start + step])
         # NaN and infinity survive in the extremes: no mask is needed to see them.
         extreme = float(max(chunk.max(), -chunk.min()))
         if not np.isfinite(extreme):
@@ -153,6 +160,13 @@ def _check_values(checked, given, name, what):
             f"{name} has values up to {largest:.3g}, but expected a largest magnitude "
             f"from {_SMALLEST:g} to {_LARGEST:g}, or all zero; change the unit."
         )
+
+
+def _as_real(array):
+    """Return the parts of complex numbers one after the other, others as they are."""
+    if array.dtype.kind != "c":
+        return array
+    return np.ascontiguousarray(array).view(array.real.dtype)
 
 
 def _any(given):
@@ -186,7 +200,7 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
         Nothing is set on it; with ``reset=False`` its ``n_features_in_`` and
         ``measurement_shape_`` must be those of ``Y``.
     Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
-        Real measurements.
+        Measurements; real, or complex if the operator has complex channels.
     reset : bool
         True in ``fit``, False where the estimator is fitted already.
     lazy : bool, default=False
@@ -194,16 +208,19 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
 
     Returns
     -------
-    Y : ndarray of float32, or LazyStack
+    Y : ndarray of float32 or complex64, or LazyStack
 
     Raises
     ------
     TypeError, ValueError
-        If ``Y`` is not a numeric stack, is complex or empty, has NaN or
+        If ``Y`` is not a numeric stack, is complex and may not, is empty, has NaN or
         infinity (the first bad sample is named), or another shape than in fit.
     """
-    checked = check_stack(Y, "Y", "measurements", lazy=lazy)
+    operator = getattr(estimator, "operator", None)
+    complex_ok = getattr(operator, "has_complex_channels", False)
+    checked = check_stack(Y, "Y", "measurements", lazy=lazy, complex_ok=complex_ok)
     if not reset:
+        _check_form(checked, estimator)
         shape = estimator.measurement_shape_
         # Plain signals are left to scikit-learn, with the words it uses.
         plain = len(shape) == checked.ndim - 1 == 1
@@ -215,6 +232,20 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
             )
         record_features(estimator, Y, checked, reset=False)
     return checked
+
+
+def _check_form(checked, estimator):
+    """Refuse real measurements where they were complex in fit, and the reverse."""
+    layout = getattr(estimator, "measurement_layout_", None)
+    is_complex = checked.dtype.kind == "c"
+    if layout is not None and layout.is_complex != is_complex:
+        name, remedy = type(estimator).__name__, "np.stack([Y.real, Y.imag], axis=-1)"
+        if not is_complex:
+            remedy = "Y.astype(complex), if imaginary parts are zero"
+        raise ValueError(
+            f"Y has dtype {checked.dtype}, but {name} was fitted on "
+            f"{'complex' if layout.is_complex else 'real'} measurements; pass {remedy}."
+        )
 
 
 def record_features(estimator, Y, checked=None, *, reset=True):
@@ -259,14 +290,21 @@ def shape_of_images(y, n_samples):
 
 
 def check_images(
-    x, n_samples, sample_shape, estimator_name, *, missing_ok=False, lazy=False
+    x,
+    n_samples,
+    sample_shape,
+    estimator_name,
+    *,
+    missing_ok=False,
+    lazy=False,
+    is_complex=False,
 ):
     """Validate ground-truth images that belong to measurements.
 
     Parameters
     ----------
     x : array-like of shape (n_samples, *sample_shape)
-        Real images.
+        Images.
     n_samples : int
         Number of measurements.
     sample_shape : tuple of int or None
@@ -277,21 +315,29 @@ def check_images(
         Whether images may be missing: those that are NaN throughout.
     lazy : bool, default=False
         Whether images that are larger than memory may stay where they are.
+    is_complex : bool, default=False
+        Whether they have to be complex, rather than real.
 
     Returns
     -------
-    x : ndarray of float32, or LazyStack
+    x : ndarray of float32 or complex64, or LazyStack
         Missing images are NaN.
     """
     lazy = lazy and is_lazy(x)
     x = _as_lazy(x, "y") if lazy else _as_array(x, "y", "images")
     missing = _missing_images(x) if missing_ok else None
     if missing is not None and not lazy:
-        x = np.array(x, dtype=np.float32)
+        x = np.array(x, dtype=np.complex64 if x.dtype.kind == "c" else np.float32)
         x[missing] = 0
     elif missing is not None:
         x.blank = missing
-    checked = check_stack(x, "y", "images", lazy=lazy)
+    checked = check_stack(x, "y", "images", lazy=lazy, complex_ok=is_complex)
+    if is_complex and checked.dtype.kind != "c":
+        raise ValueError(
+            f"y has dtype {checked.dtype}, but {estimator_name} expected complex images "
+            "beside complex measurements; pass y.astype(complex), if imaginary parts "
+            "are zero."
+        )
     if len(checked) != n_samples:
         raise ValueError(
             f"y has {len(checked)} images, but Y has {n_samples} measurements; "
@@ -315,17 +361,19 @@ def check_images(
     return checked
 
 
-def check_out(out, shape, Y):
+def check_out(out, shape, Y, *, is_complex=False):
     """Refuse an ``out`` that cannot take reconstructions of measurements ``Y``.
 
     Parameters
     ----------
     out : ndarray
-        Writable, of float32 or float64, and apart from ``Y`` in memory.
+        Writable, of float32 or float64 (or complex), and apart from ``Y`` in memory.
     shape : tuple of int
         Of the reconstructions.
     Y : ndarray or LazyStack
         The measurements, read while ``out`` is written.
+    is_complex : bool, default=False
+        Whether the reconstructions are.
 
     Returns
     -------
@@ -336,10 +384,11 @@ def check_out(out, shape, Y):
             f"Got out of type {type(out).__name__}, but expected a NumPy array or "
             "memory map."
         )
-    if out.shape != shape or out.dtype not in (np.float32, np.float64):
+    dtypes = ("complex64", "complex128") if is_complex else ("float32", "float64")
+    if out.shape != shape or out.dtype not in dtypes:
         raise ValueError(
             f"Got out of shape {out.shape} and dtype {out.dtype}, but expected shape "
-            f"{shape} and dtype float32 or float64."
+            f"{shape} and dtype {' or '.join(dtypes)}."
         )
     lazy = isinstance(Y, LazyStack)
     shared = Y.shares_memory(out) if lazy else np.may_share_memory(out, Y)
@@ -353,7 +402,7 @@ def check_out(out, shape, Y):
 
 def _missing_images(stack):
     """Return which images of a stack are NaN throughout, or None if none are."""
-    if stack.dtype.kind != "f" or stack.ndim < 2 or not stack.size:
+    if stack.dtype.kind not in "fc" or stack.ndim < 2 or not stack.size:
         return None
     chunks = stack.chunks() if isinstance(stack, LazyStack) else [stack]
     missing = np.concatenate(
