@@ -191,6 +191,22 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         residual = y - self.forward(x)
         return x + self.refinement_step * self._plain_pinv(residual)
 
+    def for_measurements(self, y: torch.Tensor) -> "ForwardOperator":
+        """Return A for a batch of measurements, where it depends on them.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements, NaN where there is none.
+
+        Returns
+        -------
+        operator : ForwardOperator
+            The operator itself, unless a subclass says otherwise, such as
+            :class:`~sklearn_ei.operators.MRI` with estimated sensitivities.
+        """
+        return self
+
     def _plain_pinv(self, y):
         """Return B y, the approximate inverse without refining steps."""
         return self._apply("_pinv", y, "measurements")
@@ -271,8 +287,11 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         operator = self
         if source.shape != self._known_shapes[what != "image"]:
             operator = self.resolve(**{f"{what}_shape": source.shape})
-        results = [
-            getattr(operator, method)(source.to_tensor(chunk))
-            for chunk in np.array_split(array, -(-len(array) // _CHUNK))
-        ]
+        results = []
+        for chunk in np.array_split(array, -(-len(array) // _CHUNK)):
+            tensor = source.to_tensor(chunk)
+            own = operator
+            if what == "measurement":
+                own = operator.for_measurements(tensor)
+            results.append(getattr(own, method)(tensor))
         return target.to_array(torch.cat(results))

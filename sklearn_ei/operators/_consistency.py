@@ -222,7 +222,8 @@ def some_samples(operator, Y):
     check_operator(operator)
     if isinstance(Y, torch.Tensor):
         operator = operator.resolve(measurement_shape=tuple(Y.shape[2:]))
-        return operator, Y[:_MAX_SAMPLES].detach().float()
+        y = Y[:_MAX_SAMPLES].detach().float()
+        return operator.for_measurements(y), y
     n_entries = max(1, int(np.prod(np.shape(Y)[1:])))
     size = max(1, min(_MAX_SAMPLES, _MAX_ENTRIES // n_entries))
     chosen = np.unique(np.linspace(0, len(Y) - 1, size).round().astype(int))
@@ -231,7 +232,8 @@ def some_samples(operator, Y):
     Y = check_stack(few, "Y", "measurements", complex_ok=complex_ok)
     is_complex = np.iscomplexobj(Y)
     _, layout = operator.layouts(measurement=Y.shape[1:], is_complex=is_complex)
-    return operator.resolve(measurement_shape=layout.shape), layout.to_tensor(Y)
+    y, resolved = layout.to_tensor(Y), operator.resolve(measurement_shape=layout.shape)
+    return resolved.for_measurements(y), y
 
 
 def _what_is_measured(operator, y):
