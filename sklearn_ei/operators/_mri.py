@@ -301,7 +301,9 @@ class MRI(ForwardOperator):
         """
         if not self._estimates:
             return self
-        own = copy.copy(self._fixed)
+        open_shape = self.image_shape is None
+        own = self.resolve(measurement_shape=y.shape[2:]) if open_shape else self
+        own = copy.copy(own)
         y = own._checked(y, "measurements")
         with torch.autocast(device_type=y.device.type, enabled=False):
             own._maps, _ = coil_maps(to_complex(y.detach()))
@@ -370,4 +372,3 @@ class MRI(ForwardOperator):
         if self._estimates:  # of power 1 in all coils together
             return share / self._n_coils
         return share * float(np.square(np.abs(self.sensitivities)).mean())
-

@@ -57,7 +57,8 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
         truth_shape = None if truth is None else shape_of_images(truth, len(Y))
         if image_shape is None and truth is not None:
             shape = image_layout.spatial(truth_shape[1:])
-            image_shape = shape if len(shape) > 1 else None
+            known = operator._image_n_dims or max(len(shape), 2)
+            image_shape = shape if len(shape) == known else None
         resolved = operator.resolve(
             measurement_shape=measurement_layout.shape, image_shape=image_shape
         )

@@ -114,7 +114,7 @@ class Layout:
         """
         sample = tuple(sample)
         if self.is_complex:
-            return self._of_complex(sample, what)
+            return self._of_complex(sample, what, n_dims)
         if self.shape is not None:
             n_dims = len(self.shape)
         elif n_dims is None:
@@ -139,13 +139,13 @@ class Layout:
             )
         return self.settle(shape=shape, channels=channels)
 
-    def _of_complex(self, sample, what):
+    def _of_complex(self, sample, what, n_dims):
         """Return the layout that the shape of one complex sample settles."""
         n_first = self.channels // 2
         shape = sample
         if self.has_channel_axis and sample[:1] == (n_first,):
             shape = sample[1:]
-        n_dims = None if self.shape is None else len(self.shape)
+        n_dims = n_dims if self.shape is None else len(self.shape)
         wrong = self.has_channel_axis and shape == sample
         if wrong or not shape or 0 in shape or n_dims not in (None, len(shape)):
             axes = "*shape" if n_dims is None else f"{n_dims} axes"

@@ -12,9 +12,7 @@ _LARGEST, _SMALLEST = 1e15, 1e-15
 _CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
-def check_stack(
-    stack, name, what, *, dtype=np.float32, lazy=False, complex_ok=False
-):
+def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, complex_ok=False):
     """Return a finite, real stack with samples along its first axis.
 
     Parameters
