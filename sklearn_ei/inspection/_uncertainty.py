@@ -17,8 +17,8 @@ class UncertaintyDisplay:
     Parameters
     ----------
     image : ndarray of shape image_shape or (*image_shape, n_channels)
-        The reconstruction: a signal, or a 2-D image; two channels, or complex numbers, are a complex
-        image, three a colour one.
+        The reconstruction: a signal, or a 2-D image; complex numbers, or two channels,
+        are a complex image, three channels a colour one.
     std : ndarray of the shape of ``image``
         Its error map.
     measured : ndarray of the shape of ``image``

@@ -68,8 +68,8 @@ class MRI(ForwardOperator):
     - forward: (A x)_c = M F S_c x;
     - adjoint: Aᵀ y = Σ_c conj(S_c) F⁻¹ M y_c;
     - pseudo-inverse: A† y = (Σ_c |S_c|²)⁻¹ Aᵀ y, the coil-combined zero-filled
-      image (SENSE, where all of k-space is measured). With one coil and S = I it is exact. With several it is not, but
-      refining it converges with step 1.
+      image. With one coil and S = I it is exact. With several it is not, unless all
+      of k-space is measured, but refining it converges with step 1.
 
     ‖A‖_F²/m counts all of k-space as measurements, as for
     :class:`~sklearn_ei.operators.Inpainting`.

@@ -79,8 +79,8 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     missing = np.isnan(np.asarray(Y)) if np.iscomplexobj(Y) else None
     if missing is None or missing.ndim != 4:
         raise ValueError(
-            f"Got Y of shape {np.shape(Y)} and dtype {np.asarray(Y).dtype}, but expected "
-            "complex k-space of shape (n_samples, n_coils, H, W)."
+            f"Got Y of shape {np.shape(Y)} and dtype {np.asarray(Y).dtype}, but "
+            "expected complex k-space of shape (n_samples, n_coils, H, W)."
         )
     Y = check_stack(np.where(missing, 0, Y), "Y", "measurements", complex_ok=True)
     maps = np.empty(Y.shape, np.complex64)

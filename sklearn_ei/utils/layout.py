@@ -76,7 +76,7 @@ class Layout:
 
     @property
     def array_shape(self):
-        """Shape of one sample in an array, channels (if any) last; complex ones first."""
+        """Shape of one sample in an array; channels are last, complex ones first."""
         if not self.has_channel_axis:
             return self.shape
         if self.is_complex:
@@ -151,8 +151,8 @@ class Layout:
             axes = "*shape" if n_dims is None else f"{n_dims} axes"
             expected = f"({n_first}, {axes})" if self.has_channel_axis else f"({axes})"
             raise ValueError(
-                f"got complex {what}s of shape {sample}, but expected {expected}, after "
-                "the axis of samples."
+                f"got complex {what}s of shape {sample}, but expected {expected}, "
+                "after the axis of samples."
             )
         return self.settle(shape=shape)
 

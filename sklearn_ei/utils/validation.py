@@ -41,9 +41,10 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, complex_ok=F
     TypeError
         If values are not numbers, or the stack is sparse.
     ValueError
-        If the stack is complex where that is not allowed, masked, ragged, empty, has fewer than two axes,
-        has NaN or infinity (the first bad sample is named), or values beyond
-        1e15, or none above 1e-15, whose squares leave the range of float32.
+        If the stack is complex where that is not allowed, masked, ragged, empty, has
+        fewer than two axes, has NaN or infinity (the first bad sample is named), or
+        values beyond 1e15, or none above 1e-15, whose squares leave the range of
+        float32.
     """
     kinds = "biufc" if complex_ok else "biuf"
     if lazy and is_lazy(stack):
@@ -332,9 +333,9 @@ def check_images(
     checked = check_stack(x, "y", "images", lazy=lazy, complex_ok=is_complex)
     if is_complex and checked.dtype.kind != "c":
         raise ValueError(
-            f"y has dtype {checked.dtype}, but {estimator_name} expected complex images "
-            "beside complex measurements; pass y.astype(complex), if imaginary parts "
-            "are zero."
+            f"y has dtype {checked.dtype}, but {estimator_name} expected complex "
+            "images beside complex measurements; pass y.astype(complex), if imaginary "
+            "parts are zero."
         )
     if len(checked) != n_samples:
         raise ValueError(

@@ -12,7 +12,6 @@ from sklearn_ei.operators import (
     MRI,
     RestrictedOperator,
     check_consistency,
-    dot_test,
     estimate_sensitivities,
 )
 from sklearn_ei.utils.cgls import cgls
@@ -132,7 +131,7 @@ def test_an_operator_takes_each_slice_with_its_own_maps():
         ]
     )
     torch.testing.assert_close(A.forward(x), one_by_one)
-    with pytest.raises(ValueError, match="4 samples, but expected.*3, or a multiple"):
+    with pytest.raises(ValueError, match=r"4 samples, but.*3, or a multiple"):
         A.forward(x[:4])
 
 

@@ -190,7 +190,7 @@ def test_the_form_of_fit_is_that_of_predict():
     operator = scanner()
     Y = operator.measure(IMAGES)
     ei = equivariant(operator).fit(Y)
-    with pytest.raises(ValueError, match="was fitted on complex.*Y.astype"):
+    with pytest.raises(ValueError, match=r"was fitted on complex.*Y\.astype"):
         ei.predict(Y.real)
     with pytest.raises(ValueError, match="expected complex images"):
         ei.score(Y, np.abs(IMAGES))
