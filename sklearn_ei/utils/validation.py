@@ -5,6 +5,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from .layout import as_channels
 from .stack import LazyStack, is_lazy
 
 # Beyond these, sums of squares come near the ends of float32.
@@ -147,7 +148,8 @@ def _check_values(checked, given, name, what):
     step = max(1, _CHUNK * len(checked) // checked.size)
     largest = 0.0
     for start in range(0, len(checked), step):
-        chunk = _as_real(checked[start : start + step])
+        chunk = checked[start : start + step]
+        chunk = as_channels(chunk) if chunk.dtype.kind == "c" else chunk
         # NaN and infinity survive in the extremes: no mask is needed to see them.
         extreme = float(max(chunk.max(), -chunk.min()))
         if not np.isfinite(extreme):
@@ -159,13 +161,6 @@ def _check_values(checked, given, name, what):
             f"{name} has values up to {largest:.3g}, but expected a largest magnitude "
             f"from {_SMALLEST:g} to {_LARGEST:g}, or all zero; change the unit."
         )
-
-
-def _as_real(array):
-    """Return the parts of complex numbers one after the other, others as they are."""
-    if array.dtype.kind != "c":
-        return array
-    return np.ascontiguousarray(array).view(array.real.dtype)
 
 
 def _any(given):
