@@ -191,6 +191,11 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         residual = y - self.forward(x)
         return x + self.refinement_step * self._plain_pinv(residual)
 
+    @property
+    def depends_on_measurements(self):
+        """Whether A is known beside measurements only: :meth:`for_measurements`."""
+        return False
+
     def for_measurements(self, y: torch.Tensor) -> "ForwardOperator":
         """Return A for a batch of measurements, where it depends on them.
 
@@ -210,6 +215,10 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
     def _plain_pinv(self, y):
         """Return B y, the approximate inverse without refining steps."""
         return self._apply("_pinv", y, "measurements")
+
+    def take(self, samples):
+        """Return the operator of some samples of a batch: itself."""
+        return self
 
     @property
     def refinement_step(self):

@@ -284,6 +284,19 @@ class MRI(ForwardOperator):
         # Copies of a sample, such as transformed ones, are adjacent.
         return maps.repeat_interleave(n_each, dim=0) if len(maps) > 1 else maps
 
+    @property
+    def depends_on_measurements(self):
+        """Whether sensitivities are still to be estimated: :meth:`for_measurements`."""
+        return self._estimates and self._maps is None
+
+    def take(self, samples):
+        """Return the operator of some samples of those in :meth:`for_measurements`."""
+        if self._maps is None or len(self._maps) == 1:
+            return self
+        own = copy.copy(self)
+        own._maps = self._maps[samples]
+        return own
+
     def for_measurements(self, y: torch.Tensor) -> "MRI":
         """Return A for a batch of measurements, with their own sensitivities.
 
@@ -298,8 +311,9 @@ class MRI(ForwardOperator):
             The operator itself, unless ``sensitivities`` is a number of coils. Else a
             copy for these samples: for as many images, for a multiple of them, where
             copies of a sample are adjacent, or, of a single sample, for any number.
+            A copy returns itself.
         """
-        if not self._estimates:
+        if not self.depends_on_measurements:
             return self
         open_shape = self.image_shape is None
         own = self.resolve(measurement_shape=y.shape[2:]) if open_shape else self

@@ -131,6 +131,14 @@ def test_an_operator_takes_each_slice_with_its_own_maps():
         ]
     )
     torch.testing.assert_close(A.forward(x), one_by_one)
+    swapped = torch.tensor([2, 0])
+    x2 = torch.randn((2, 2, *SHAPE))
+    expected = [A.forward(x2[[1, 1, 0]])[[2]], A.forward(x2[[1, 1, 0]])[[0]]]
+    torch.testing.assert_close(A.take(swapped).forward(x2), torch.cat(expected))
+    assert A.for_measurements(as_tensor(Y[:1])) is A
+    assert operator.depends_on_measurements
+    assert not A.depends_on_measurements
+    assert check_consistency(operator, Y).is_consistent
     with pytest.raises(ValueError, match=r"4 samples, but.*3, or a multiple"):
         A.forward(x[:4])
 
