@@ -31,13 +31,20 @@ def _check_window(shape, channel_axis):
         )
 
 
-def _check_pair(x_true, x_pred):
-    x_true = check_stack(x_true, "x_true", "images", dtype=np.float64)
-    x_pred = check_stack(x_pred, "x_pred", "images", dtype=np.float64)
+def _check_pair(x_true, x_pred, *, complex_ok=False):
+    x_true, x_pred = (
+        check_stack(x, name, "images", dtype=np.float64, complex_ok=complex_ok)
+        for x, name in ((x_true, "x_true"), (x_pred, "x_pred"))
+    )
     if x_true.shape != x_pred.shape:
         raise ValueError(
             f"Got x_true of shape {x_true.shape} and x_pred of shape {x_pred.shape}, "
             "but expected two stacks of equal shape (n_samples, *image_shape)."
+        )
+    if x_true.dtype != x_pred.dtype:
+        raise ValueError(
+            f"Got x_true of dtype {x_true.dtype} and x_pred of dtype {x_pred.dtype}, "
+            "but expected two complex or two real stacks; np.abs gives magnitudes."
         )
     return x_true, x_pred
 
@@ -50,7 +57,7 @@ def psnr(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     x_true : array-like of shape (n_samples, *image_shape)
         Ground truth, channels (if any) last.
     x_pred : array-like of shape (n_samples, *image_shape)
-        Reconstructions.
+        Reconstructions, complex if the ground truth is.
     per_image : bool, default=False
         Whether to return one value for each image.
 
@@ -67,7 +74,8 @@ def psnr(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     -----
     PSNR = 10 log10(max|x|² / mean|x − x̂|²): the peak is each image's own
     maximum and the mean runs over all its elements, as for the CT figures of
-    Chen et al. (ICCV 2021).
+    Chen et al. (ICCV 2021). Complex images are compared as they are, |x − x̂|
+    being the magnitude of the difference: pass magnitudes to compare those.
 
     Examples
     --------
@@ -76,10 +84,10 @@ def psnr(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     >>> round(psnr(np.ones((1, 8, 8)), np.full((1, 8, 8), 0.9)), 6)
     20.0
     """
-    x_true, x_pred = _check_pair(x_true, x_pred)
+    x_true, x_pred = _check_pair(x_true, x_pred, complex_ok=True)
     axes = tuple(range(1, x_true.ndim))
     peak = np.abs(x_true).max(axis=axes)
-    error = np.sqrt(np.square(x_true - x_pred).mean(axis=axes))
+    error = np.sqrt(np.square(np.abs(x_true - x_pred)).mean(axis=axes))
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = 20 * (np.log10(peak) - np.log10(error))
     scores[error == 0] = np.inf  # also where both images are zero
@@ -120,10 +128,11 @@ def psnr_of_pixels(x_true: Any, x_pred: Any, *, per_image: bool = False) -> Any:
     >>> round(psnr_of_pixels(x, 0.9 * x), 2)
     15.23
     """
-    if np.ndim(x_true) < 3:
+    if np.ndim(x_true) < 3 or np.iscomplexobj(x_true):
         raise ValueError(
-            f"Got x_true of shape {np.shape(x_true)}, but expected a stack "
-            "(n_samples, *image_shape, n_channels)."
+            f"Got x_true of shape {np.shape(x_true)} and dtype "
+            f"{np.asarray(x_true).dtype}, but expected a real stack (n_samples, "
+            "*image_shape, n_channels)."
         )
     scores = psnr(x_true, x_pred, per_image=True)
     scores = scores - 10 * np.log10(np.shape(x_true)[-1])

@@ -3,6 +3,7 @@
 from ._affine import AffineGroup
 from ._base import Group
 from ._permutations import Permutations
+from ._phases import Conjugation, Phases
 from ._product import ProductGroup
 from ._random_affine import RandomAffine
 from ._reflections import Reflections
@@ -12,8 +13,10 @@ from ._shifts import Shifts
 
 __all__ = [
     "AffineGroup",
+    "Conjugation",
     "Group",
     "Permutations",
+    "Phases",
     "ProductGroup",
     "RandomAffine",
     "Reflections",

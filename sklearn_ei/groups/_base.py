@@ -32,7 +32,8 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
 
     Elements are numbered 0 … ``n_elements`` − 1, 0 being the identity, and are
     passed as an integer tensor with one element per sample. Images are tensors
-    ``(batch, channel, *image_shape)``; channels move together. Groups multiply:
+    ``(batch, channel, *image_shape)``; channels move together, but for groups that say
+    ``mixes_channels``. Groups multiply:
     ``Rotations(360) * Reflections()`` is a :class:`ProductGroup`.
 
     A subclass supplies ``n_elements`` and ``_transform``, which sees checked
@@ -65,6 +66,9 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         The groups of a product, the last acting first; else the group alone.
     is_cyclic : bool
         Whether one element generates the group.
+    mixes_channels : bool
+        Whether T_g computes with channels, as phases of complex images do, rather than
+        doing the same in each.
     is_all_shifts : bool
         Whether the elements are the cyclic shifts by whole pixels, all of them.
     quarter_turn_step : int or None
@@ -100,6 +104,7 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
 
     is_exact = False
     interpolation: str | None = None
+    mixes_channels: bool = False
     is_all_shifts: bool = False
     quarter_turn_step: int | None = None
 

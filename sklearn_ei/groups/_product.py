@@ -72,6 +72,11 @@ class ProductGroup(Group):
         return self.first.is_exact and self.second.is_exact
 
     @property
+    def mixes_channels(self):
+        """Whether one of the groups does."""
+        return self.first.mixes_channels or self.second.mixes_channels
+
+    @property
     def interpolation(self):
         """The finest interpolation among groups that interpolate, or None."""
         return finest(self.parts)

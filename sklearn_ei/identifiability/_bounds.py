@@ -19,10 +19,11 @@ def count_orbits(system, budget):
     and m ≥ channels · orbits is necessary for full rank: images that are constant
     on every orbit look the same to all A T_g.
 
-    None for groups that are not known to permute pixels.
+    None for groups that are not known to permute pixels, or that mix channels: of an
+    image and all its phases, the mean is zero.
     """
     group = system.group
-    if not group.is_exact:
+    if not group.is_exact or group.mixes_channels:
         return None
     if any(part.is_all_shifts for part in group.parts):
         return 1

@@ -22,12 +22,16 @@ def other_factors(group):
 
     Elements T_h T_s, shifts first, make S commute with shifts. T_s T_h is the
     same set where h permutes pixels and maps shifts to shifts, as exact affine
-    maps do: reflections and quarter turns.
+    maps do: reflections and quarter turns. What acts on channels alone, such as
+    phases, commutes with shifts.
     """
     identity = torch.zeros(1, dtype=torch.int64)
     for k, part in enumerate(group.parts):
         before, after = group.parts[:k], group.parts[k + 1 :]
-        turns = all(p.is_exact and p.affine_map(identity) is not None for p in after)
+        turns = all(
+            p.is_exact and (p.mixes_channels or p.affine_map(identity) is not None)
+            for p in after
+        )
         if part.is_all_shifts and turns:
             return [*before, *after]
     return None

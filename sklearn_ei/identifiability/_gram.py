@@ -107,13 +107,17 @@ class Blocks:
         matrices = []
         for g in chosen:
             self.budget.need()
-            matrix = transform_matrix(self.system, g)
+            matrix = None
+            if not self.system.group.mixes_channels:
+                matrix = transform_matrix(self.system, g)
             if matrix is None and self.system.pixels <= _DENSE_PIXELS:
                 matrix = dense_transform_matrix(self.system, g)
             if matrix is None:
                 return None
-            channels = sparse.eye_array(self.system.channels)
-            matrices.append(sparse.kron(channels, matrix, format="csr"))
+            if not self.system.group.mixes_channels:
+                channels = sparse.eye_array(self.system.channels)
+                matrix = sparse.kron(channels, matrix, format="csr")
+            matrices.append(matrix)
         return matrices
 
     def squares(self, matrix, basis):

@@ -101,7 +101,13 @@ def transform_matrix(system, g):
 
 
 def dense_transform_matrix(system, g):
-    """Return T_g on one channel from the images of all pixels."""
+    """Return T_g from the images of all pixels, on all channels if it mixes them.
+
+    On one channel otherwise.
+    """
+    if system.group.mixes_channels:
+        identity = torch.eye(system.n, dtype=torch.float64)
+        return sparse.csr_array(system.transform(identity, g).numpy().T)
     identity = torch.eye(system.pixels, dtype=torch.float64)
     return sparse.csr_array(_move(system, identity, g).numpy().T)
 

@@ -42,6 +42,8 @@ class System:
         self.group = _resolve_group(group, self.image_shape)
         self.channels = layout.n_channels
         self.copies = n_channels if layout.channels == "any" else 1
+        if self.group.mixes_channels:
+            self.channels, self.copies = self.channels * self.copies, 1
         self.pixels = math.prod(self.image_shape)
         self.n = self.channels * self.pixels
         self.generator = generator

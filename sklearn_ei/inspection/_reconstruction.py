@@ -5,6 +5,7 @@ import numpy as np
 from ..metrics import psnr
 from ..model_selection import unwrap
 from ..operators import check_operator
+from ..utils.layout import as_channels
 from ..utils.validation import check_stack
 from ._drawing import (
     check_samples,
@@ -42,14 +43,14 @@ class ReconstructionDisplay:
     linear : array-like of shape (n_samples, *image_shape[, n_channels])
         A†y.
     images : array-like of the shape of ``linear``
-        f(y): signals or 2-D images; two channels are a complex image, three a
-        colour one.
+        f(y): signals or 2-D images; complex numbers, or two channels, are a complex
+        image, three channels a colour one.
     truth : array-like of the shape of ``linear``, default=None
         Ground truth x, if it is known. The error is then f(y) − x, and titles have
         the PSNR in dB; without it, what is shown is f(y) − A†y: what learning has
         changed.
     has_channels : bool, default=False
-        Whether the last axis of images and measurements is that of channels.
+        Whether the last axis of real images and measurements is that of channels.
 
     Attributes
     ----------
@@ -84,7 +85,7 @@ class ReconstructionDisplay:
         self.linear = linear
         self.images = images
         self.truth = truth
-        self.has_channels = has_channels
+        self.has_channels = has_channels or np.iscomplexobj(images)
 
     @classmethod
     def from_estimator(
@@ -164,10 +165,17 @@ class ReconstructionDisplay:
         """
         check_operator(operator)
         chosen = check_samples(samples, count(Y, "Y"))
-        measurements = check_stack(pick(Y, chosen, "Y"), "Y", "measurements")
-        images = check_stack(pick(images, chosen, "images"), "images", "images")
+        complex_ok = operator.has_complex_channels
+        measurements, images = (
+            check_stack(pick(stack, chosen, name), name, what, complex_ok=complex_ok)
+            for stack, name, what in (
+                (Y, "Y", "measurements"),
+                (images, "images", "images"),
+            )
+        )
         truth = None if y is None else pick(y, chosen, "y")
-        layout, _ = operator.layouts(image=images.shape[1:])
+        is_complex = np.iscomplexobj(images)
+        layout, _ = operator.layouts(image=images.shape[1:], is_complex=is_complex)
         if operator.image_shape is None:
             operator = operator.resolve(image_shape=layout.shape)
         display = cls(
@@ -215,7 +223,7 @@ class ReconstructionDisplay:
         quality = {
             name: None
             if self.truth is None or name == "Ground truth"
-            else psnr(columns["Ground truth"], stack, per_image=True)
+            else self._quality(columns["Ground truth"], stack)
             for name, stack in columns.items()
         }
         for axes, sample in zip(self.axes_[:, 0], measurements, strict=True):
@@ -227,15 +235,21 @@ class ReconstructionDisplay:
 
     def _checked(self):
         """Return the measurements, and all stacks of images by their titles."""
-        measurements = check_stack(self.measurements, "measurements", "measurements")
+        measurements = check_stack(
+            self.measurements, "measurements", "measurements", complex_ok=True
+        )
         columns = {"A†y": ("linear", self.linear)}
         columns["Reconstruction"] = ("images", self.images)
         if self.truth is not None:
             columns["Ground truth"] = ("truth", self.truth)
         columns = {
-            title: check_stack(stack, name, "images")
+            title: check_stack(stack, name, "images", complex_ok=True)
             for title, (name, stack) in columns.items()
         }
+        if np.iscomplexobj(self.images):
+            several = measurements.ndim > np.ndim(self.images)  # coils
+            measurements = as_channels(measurements, several)
+            columns = {title: as_channels(stack) for title, stack in columns.items()}
         shapes = [stack.shape for stack in columns.values()]
         if len(set(shapes)) > 1 or len(measurements) != shapes[0][0]:
             raise ValueError(
@@ -249,6 +263,12 @@ class ReconstructionDisplay:
                 "images; pass one slice of each volume to ReconstructionDisplay."
             )
         return measurements, columns
+
+    def _quality(self, truth, stack):
+        """Return the PSNR of each image."""
+        if np.iscomplexobj(self.images):
+            truth, stack = (z[..., 0] + 1j * z[..., 1] for z in (truth, stack))
+        return psnr(truth, stack, per_image=True)
 
     def _draw_measurement(self, axes, sample, square):
         if self.has_channels and sample.ndim > 1:

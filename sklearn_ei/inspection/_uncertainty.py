@@ -17,8 +17,8 @@ class UncertaintyDisplay:
     Parameters
     ----------
     image : ndarray of shape image_shape or (*image_shape, n_channels)
-        The reconstruction: a signal, or a 2-D image; two channels are a complex
-        image, three a colour one.
+        The reconstruction: a signal, or a 2-D image; complex numbers, or two channels,
+        are a complex image, three channels a colour one.
     std : ndarray of the shape of ``image``
         Its error map.
     measured : ndarray of the shape of ``image``
@@ -157,6 +157,7 @@ class UncertaintyDisplay:
             If shapes differ, or there are neither signals nor 2-D images.
         """
         parts = [np.asarray(p) for p in (self.image, self.std, self.measured)]
+        parts = [np.abs(p) if np.iscomplexobj(p) else p for p in parts]
         if len({part.shape for part in parts}) > 1:
             raise ValueError(
                 f"Got shapes {[part.shape for part in parts]}, but expected an image, "

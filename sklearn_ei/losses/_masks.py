@@ -24,15 +24,15 @@ class Masks:
         if which == "any":
             self.kept = masks_of(y)
 
-    def operator_of(self, A, n, generator):
+    def operator_of(self, A, n_samples, n, generator):
         """Return what measures n transformed images.
 
         Parameters
         ----------
         A : ForwardOperator or RestrictedOperator
-            What measured the samples, of which each has n / batch transforms.
-        n : int
-            Number of images.
+            What measured the samples of a batch.
+        n_samples, n : int
+            How many there are, and how many transformed images of them.
         generator : torch.Generator
             Draws masks.
 
@@ -40,11 +40,13 @@ class Masks:
         -------
         A : ForwardOperator or RestrictedOperator
         """
+        own = torch.arange(n_samples).repeat_interleave(n // n_samples)
         if self.kept is None:
-            n_samples = len(getattr(A, "kept", range(n)))
-            return A.take(torch.arange(n_samples).repeat_interleave(n // n_samples))
+            return A.take(own)
         drawn = torch.randint(len(self.kept), (n,), generator=generator)
         whole = A.operator if isinstance(A, RestrictedOperator) else A
+        if n_samples != n:
+            whole = whole.take(own)
         return RestrictedOperator(whole, self.kept[drawn.to(self.kept.device)])
 
 

@@ -101,7 +101,9 @@ class EquivariantObjective(nn.Module):
         Noise models and their data terms draw numbers on the CPU as they go; where
         there are holes, A is another one for each batch.
         """
-        return self.masks is None and self.data_term.depends_on_tensors_alone
+        if self.masks is not None or self.data_term.operator.depends_on_measurements:
+            return False
+        return self.data_term.depends_on_tensors_alone
 
     def magnitude(self, y, truth, start):
         """Return what images of zeros would cost, the measure of an explosion.
@@ -151,7 +153,7 @@ class EquivariantObjective(nn.Module):
         if elements is None:
             elements = self.draw(len(y))
         A = self.data_term.operator
-        if self.masks is not None:
+        if self.masks is not None or A.depends_on_measurements:
             A, y = part_of(A, y)
         x1, loss = _checked(self.data_term(f, y, A, truth, start), self.data_term)
         terms, x2 = (loss,), None
@@ -160,7 +162,9 @@ class EquivariantObjective(nn.Module):
         if self.alpha > 0:
             generator = self.stream.generator
             if self.masks is not None:
-                A = self.masks.operator_of(A, len(x2), generator)
+                A = self.masks.operator_of(A, len(y), len(x2), generator)
+            elif len(x2) > len(y):
+                A = A.take(torch.arange(len(y)).repeat_interleave(len(x2) // len(y)))
             equivariance = self.equivariance_term.error(
                 f, self.data_term, x2, A, generator
             )

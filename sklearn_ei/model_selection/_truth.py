@@ -18,7 +18,10 @@ def _images_and_truth(estimator, Y, y, name):
         )
     reconstruct = getattr(estimator, "predict", None) or estimator.transform
     images = np.asarray(reconstruct(Y))
-    return images, check_images(y, len(images), images.shape[1:], name)
+    is_complex = np.iscomplexobj(images)
+    return images, check_images(
+        y, len(images), images.shape[1:], name, is_complex=is_complex
+    )
 
 
 def psnr_score(estimator: Any, Y: Any, y: Any = None) -> float:
@@ -64,7 +67,8 @@ def ssim_score(estimator: Any, Y: Any, y: Any = None) -> float:
     Returns
     -------
     score : float
-        Mean :func:`~sklearn_ei.metrics.ssim`; channels are averaged.
+        Mean :func:`~sklearn_ei.metrics.ssim`; channels are averaged, and of complex
+        images magnitudes are compared.
 
     Raises
     ------
@@ -72,6 +76,8 @@ def ssim_score(estimator: Any, Y: Any, y: Any = None) -> float:
         Without ground truth.
     """
     images, truth = _images_and_truth(estimator, Y, y, "ssim_score")
+    if np.iscomplexobj(images):
+        return ssim(np.abs(truth), np.abs(images))
     return ssim(truth, images, channel_axis=-1 if images.ndim == 4 else None)
 
 
@@ -99,9 +105,8 @@ def neg_nmse_score(estimator: Any, Y: Any, y: Any = None) -> float:
         Without ground truth.
     """
     images, truth = _images_and_truth(estimator, Y, y, "neg_nmse_score")
-    images, truth = images.astype(np.float64), truth.astype(np.float64)
-    norm = np.square(truth).sum()
-    return -float(np.square(images - truth).sum() / norm) if norm > 0 else 0.0
+    truth = truth.astype(np.result_type(images, np.float64))
+    return -_relative_energy(images - truth, truth)
 
 
 def neg_measurement_error_score(estimator: Any, Y: Any, y: Any = None) -> float:
@@ -130,7 +135,9 @@ def neg_measurement_error_score(estimator: Any, Y: Any, y: Any = None) -> float:
     operator = reconstructor.operator_
     truth = None
     if y is not None and np.ndim(y) > 1:
-        truth = check_images(y, len(Y), None, "neg_measurement_error_score")
+        is_complex = reconstructor.image_layout_.is_complex
+        name = "neg_measurement_error_score"
+        truth = check_images(y, len(Y), None, name, is_complex=is_complex)
     images = reconstructor._predict_array(Y)
     to_tensor = reconstructor.image_layout_.to_tensor
 
@@ -141,8 +148,18 @@ def neg_measurement_error_score(estimator: Any, Y: Any, y: Any = None) -> float:
             # What an instrument leaves at lost pixels is no reading.
             A, target = part_of(operator, batch.cpu())
             if truth is not None:
-                A, target = operator, operator.forward(to_tensor(truth[samples]))
+                A = operator.for_measurements(batch.cpu())
+                target = A.forward(to_tensor(truth[samples]))
             yield A.forward(to_tensor(images[samples])) - target, target
             start = samples.stop
 
     return -relative_energy(pairs())
+
+
+def _relative_energy(difference, reference):
+    """Return Σ|d|² / Σ|r|² of arrays, or 0 where r is zero."""
+    error, norm = (
+        np.square(np.abs(part), dtype=np.float64).sum()
+        for part in (difference, reference)
+    )
+    return float(error / norm) if norm > 0 else 0.0

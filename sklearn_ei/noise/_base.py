@@ -186,20 +186,21 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         Y : array-like
-            Noise-free measurements, of any shape.
+            Noise-free measurements, of any shape. Complex ones get Gaussian noise
+            in their real and in their imaginary part.
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same noise at every call.
 
         Returns
         -------
-        noisy : ndarray of float32
+        noisy : ndarray of float32, or of complex64
             A copy with noise.
 
         Raises
         ------
         ValueError
             If a parameter is ``"auto"`` or out of its range, or ``Y`` is not an
-            array of finite, real numbers.
+            array of finite numbers, real where photons are counted.
 
         Examples
         --------
@@ -211,11 +212,14 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         """
         sigma, gain = self.levels
         rng = check_random_state(random_state)
+        if np.iscomplexobj(Y) and gain == 0:
+            real, imaginary = (self.add(part, rng) for part in (np.real(Y), np.imag(Y)))
+            return real + np.complex64(1j) * imaginary
         try:
-            noisy = np.array(Y, dtype=np.float64)
+            noisy = np.array(Y, dtype=np.complex128 if np.iscomplexobj(Y) else float)
         except (TypeError, ValueError):
             noisy = np.full(1, np.nan)
-        if not np.isfinite(noisy).all():
+        if not np.isfinite(noisy).all() or np.iscomplexobj(noisy):
             raise ValueError(
                 f"Got Y={brief(Y)}, but expected an array of finite, real numbers."
             )

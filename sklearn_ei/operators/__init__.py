@@ -28,6 +28,7 @@ from ._search import (
     estimate_detector_offset,
     estimate_parameters,
 )
+from ._sensitivities import estimate_sensitivities
 from ._symmetries import Symmetry
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "dot_test",
     "estimate_detector_offset",
     "estimate_parameters",
+    "estimate_sensitivities",
     "gaussian_kernel",
     "part_of",
 ]

@@ -37,6 +37,9 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         Declared by the class, or as properties. ``"any"``, the default, on both
         sides: A acts on every channel alike. ``"none"``: arrays without a channel
         axis, tensors with a single channel. A number: so many.
+    has_complex_channels : bool
+        Whether channels are pairs, the real and the imaginary part of a complex
+        number. Users may then pass complex arrays, and get complex ones back.
     n_refinements : int
         Steps x += w·B(y − A x) that follow the plain approximate inverse B.
     natural_axis : int or None
@@ -189,6 +192,27 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         residual = y - self.forward(x)
         return x + self.refinement_step * self._plain_pinv(residual)
 
+    @property
+    def depends_on_measurements(self):
+        """Whether A is known beside measurements only: :meth:`for_measurements`."""
+        return False
+
+    def for_measurements(self, y: torch.Tensor) -> "ForwardOperator":
+        """Return A for a batch of measurements, where it depends on them.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements, NaN where there is none.
+
+        Returns
+        -------
+        operator : ForwardOperator
+            The operator itself, unless a subclass says otherwise, such as
+            :class:`~sklearn_ei.operators.MRI` with estimated sensitivities.
+        """
+        return self
+
     def _plain_pinv(self, y):
         """Return B y, the approximate inverse without refining steps."""
         return self._apply("_pinv", y, "measurements")
@@ -242,18 +266,19 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         ----------
         images : array-like of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Images, in the units that the operator expects.
+            Images, in the units that the operator expects. Complex ones where
+            ``has_complex_channels``.
 
         Returns
         -------
         Y : ndarray of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
-            Measurements, float32.
+            Measurements, float32, or complex64 of complex images.
 
         Raises
         ------
         TypeError, ValueError
-            If ``images`` is not a finite, real stack, or does not fit.
+            If ``images`` is not a finite stack, or does not fit.
         """
         return self._map_array(images, "image", "forward")
 
@@ -270,25 +295,34 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         -------
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Images, float32.
+            Images, float32, or complex64 of complex measurements.
 
         Raises
         ------
         TypeError, ValueError
-            If ``Y`` is not a finite, real stack, or does not fit.
+            If ``Y`` is not a finite stack, or does not fit.
         """
         return self._map_array(Y, "measurement", "pinv")
 
     @torch.no_grad()
     def _map_array(self, array, what, method):
-        array = check_stack(array, "images" if what == "image" else "Y", f"{what}s")
-        layouts = self.layouts(**{what: array.shape[1:]})
+        array = check_stack(
+            array,
+            "images" if what == "image" else "Y",
+            f"{what}s",
+            complex_ok=self.has_complex_channels,
+        )
+        is_complex = np.iscomplexobj(array)
+        layouts = self.layouts(**{what: array.shape[1:]}, is_complex=is_complex)
         source, target = layouts if what == "image" else layouts[::-1]
         operator = self
         if source.shape != self._known_shapes[what != "image"]:
             operator = self.resolve(**{f"{what}_shape": source.shape})
-        results = [
-            getattr(operator, method)(source.to_tensor(chunk))
-            for chunk in np.array_split(array, -(-len(array) // _CHUNK))
-        ]
+        results = []
+        for chunk in np.array_split(array, -(-len(array) // _CHUNK)):
+            tensor = source.to_tensor(chunk)
+            own = operator
+            if what == "measurement":
+                own = operator.for_measurements(tensor)
+            results.append(getattr(own, method)(tensor))
         return target.to_array(torch.cat(results))

@@ -223,18 +223,18 @@ def some_samples(operator, Y):
     check_operator(operator)
     if isinstance(Y, torch.Tensor):
         operator = operator.resolve(measurement_shape=tuple(Y.shape[2:]))
-        return operator, Y[:_MAX_SAMPLES].detach().float()
+        y = Y[:_MAX_SAMPLES].detach().float()
+        return operator, y
     n_entries = max(1, int(np.prod(np.shape(Y)[1:])))
     size = max(1, min(_MAX_SAMPLES, _MAX_ENTRIES // n_entries))
     chosen = np.unique(np.linspace(0, len(Y) - 1, size).round().astype(int))
-    Y = check_stack(
-        np.stack([np.asarray(Y[i]) for i in chosen]),
-        "Y",
-        "measurements",
-        missing_ok=True,
-    )
-    _, layout = operator.layouts(measurement=Y.shape[1:])
-    return operator.resolve(measurement_shape=layout.shape), layout.to_tensor(Y)
+    few = np.stack([np.asarray(Y[i]) for i in chosen])
+    complex_ok = operator.has_complex_channels
+    Y = check_stack(few, "Y", "measurements", complex_ok=complex_ok, missing_ok=True)
+    is_complex = np.iscomplexobj(Y)
+    _, layout = operator.layouts(measurement=Y.shape[1:], is_complex=is_complex)
+    y, resolved = layout.to_tensor(Y), operator.resolve(measurement_shape=layout.shape)
+    return resolved, y
 
 
 def _what_is_measured(operator, y):

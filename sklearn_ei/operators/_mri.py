@@ -1,6 +1,8 @@
 """Cartesian magnetic resonance imaging."""
 
+import copy
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,14 +12,18 @@ from ..utils.device import Constants
 from ..utils.params import check_real, check_shape
 from ._base import ForwardOperator
 from ._checks import check_mask, refuse_other_than_number
+from ._fourier import centered, to_channels, to_complex
+from ._sensitivities import coil_maps
 
 
 class MRI(ForwardOperator):
     """Cartesian MRI with undersampled k-space lines, with one coil or several.
 
-    Images and k-space are complex, as channels along the last axis: (real,
-    imaginary) for images, (real, imaginary) of the first coil, then of the
-    second, … for measurements.
+    Images are complex, (n, H, W), and so is k-space: (n, H, W) of one coil, (n,
+    n_coils, H, W) of several. Where that is more convenient, both are real, with
+    channels along the last axis: (real, imaginary) for images, (real, imaginary) of
+    the first coil, then of the second, … for measurements. What comes complex goes
+    back complex.
 
     Parameters
     ----------
@@ -32,8 +38,12 @@ class MRI(ForwardOperator):
     mask : array-like of shape (W,) or (H, W), default=None
         True (or 1) where k-space is measured: columns, or single points. The zero
         frequency is at ``(H // 2, W // 2)``. None: drawn with ``random_state``.
-    sensitivities : complex array-like of shape (n_coils, H, W), default=None
-        Sensitivity of each coil. None: one coil, the same everywhere.
+    sensitivities : complex array-like of shape (n_coils, H, W) or int, default=None
+        Sensitivity of each coil. None: one coil, the same everywhere. An integer: so
+        many coils, whose sensitivities are estimated from the centre of every
+        measurement by itself (:func:`estimate_sensitivities`), so that every slice of
+        a volume has its own. Then A is known beside measurements only:
+        :meth:`for_measurements`.
     n_refinements : int, default=0
         Steps x += A†(y − A x) that follow the plain pseudo-inverse; with several
         coils they are iterations of SENSE.
@@ -46,6 +56,10 @@ class MRI(ForwardOperator):
     measurement_shape : tuple (H, W) or None
         Equal to ``image_shape``: what is not sampled is zero.
 
+    See Also
+    --------
+    estimate_sensitivities : What ``sensitivities=n_coils`` does.
+
     Notes
     -----
     With the centred orthonormal discrete Fourier transform F, the mask M and
@@ -54,8 +68,8 @@ class MRI(ForwardOperator):
     - forward: (A x)_c = M F S_c x;
     - adjoint: Aᵀ y = Σ_c conj(S_c) F⁻¹ M y_c;
     - pseudo-inverse: A† y = (Σ_c |S_c|²)⁻¹ Aᵀ y, the coil-combined zero-filled
-      image. With one coil and S = I it is exact. With several it is not, but
-      refining it converges with step 1.
+      image. With one coil and S = I it is exact. With several it is not, unless all
+      of k-space is measured, but refining it converges with step 1.
 
     ‖A‖_F²/m counts all of k-space as measurements, as for
     :class:`~sklearn_ei.operators.Inpainting`.
@@ -64,15 +78,22 @@ class MRI(ForwardOperator):
     --------
     >>> import numpy as np
     >>> from sklearn_ei.operators import MRI
-    >>> image = np.ones((32, 32)) * (1 + 0.5j)
-    >>> images = np.stack([image.real, image.imag], axis=-1)[np.newaxis]
-    >>> MRI(acceleration=4).measure(images).shape
+    >>> images = np.ones((1, 32, 32)) * (1 + 0.5j)
+    >>> k_space = MRI(acceleration=4).measure(images)
+    >>> k_space.shape, k_space.dtype
+    ((1, 32, 32), dtype('complex64'))
+    >>> channels = np.stack([images.real, images.imag], axis=-1)
+    >>> MRI(acceleration=4).measure(channels).shape
     (1, 32, 32, 2)
     """
 
     _image_n_dims = 2
     _measurement_n_dims = 2
     image_channels = 2
+    has_complex_channels = True
+
+    # Sensitivities of a batch, of a copy that for_measurements has made.
+    _maps: Any = None
 
     def __init__(
         self,
@@ -96,7 +117,18 @@ class MRI(ForwardOperator):
     @property
     def measurement_channels(self):
         """Real and imaginary part of every coil."""
-        return 2 if self.sensitivities is None else 2 * len(self.sensitivities)
+        return 2 * self._n_coils
+
+    @property
+    def _n_coils(self):
+        if self.sensitivities is None:
+            return 1
+        return self.sensitivities if self._estimates else len(self.sensitivities)
+
+    @property
+    def _estimates(self):
+        """Whether sensitivities follow from measurements."""
+        return isinstance(self.sensitivities, Integral)
 
     @property
     def natural_axis(self):
@@ -128,8 +160,8 @@ class MRI(ForwardOperator):
     def _measured(self):
         constants = self._constants.like(torch.empty(0))
         mask = constants.mask.expand(self._fixed.measurement_shape) > 0
-        if self.sensitivities is None:
-            return np.repeat(mask[None].numpy(), 2, axis=0)
+        if self.sensitivities is None or self._estimates:
+            return np.repeat(mask[None].numpy(), self.measurement_channels, axis=0)
         seen = constants.sensitivities.any(dim=-1).any(dim=-1).any(dim=-1)
         return (seen[:, None, None] & mask).repeat_interleave(2, dim=0).numpy()
 
@@ -138,7 +170,7 @@ class MRI(ForwardOperator):
         given = [("image_shape", image_shape), ("measurement_shape", measurement_shape)]
         if self.mask is not None and np.ndim(self.mask) == 2:
             given.append(("mask.shape", np.shape(self.mask)))
-        if self.sensitivities is not None:
+        if self.sensitivities is not None and not self._estimates:
             given.append(("sensitivities.shape[1:]", np.shape(self.sensitivities)[1:]))
         given = [(name, check_shape(name, s, 2)) for name, s in given if s is not None]
         for name, shape in given[1:]:
@@ -171,7 +203,9 @@ class MRI(ForwardOperator):
                 f"Got a mask of shape {np.shape(self.mask)}, but expected (W,), the "
                 "lines, or (H, W)."
             )
-        if self.sensitivities is not None:
+        if self._estimates:
+            check_scalar(self.sensitivities, "sensitivities", Integral, min_val=2)
+        elif self.sensitivities is not None:
             sensitivities = np.asarray(self.sensitivities)
             numeric = sensitivities.dtype.kind in "fc"
             finite = numeric and np.isfinite(sensitivities).all()
@@ -199,7 +233,7 @@ class MRI(ForwardOperator):
         else:
             mask = check_mask(self.mask, "k-space is measured")
         mask = torch.from_numpy(mask).float()
-        if self.sensitivities is None:
+        if self.sensitivities is None or self._estimates:
             return Constants(mask=mask)
         sensitivities = np.array(self.sensitivities, dtype=np.complex128)
         power = np.square(np.abs(sensitivities)).sum(axis=0)
@@ -212,21 +246,145 @@ class MRI(ForwardOperator):
         )
 
     def _forward(self, x, constants):
-        image = _to_complex(x)
+        image = to_complex(x)
         if self.sensitivities is not None:
-            image = image * torch.view_as_complex(constants.sensitivities)
-        return _to_channels(constants.mask * _centered(torch.fft.fft2, image))
+            image = image * self._coils(image, constants)
+        return to_channels(constants.mask * centered(torch.fft.fft2, image))
 
     def _adjoint(self, y, constants):
-        image = _centered(torch.fft.ifft2, constants.mask * _to_complex(y))
+        image = centered(torch.fft.ifft2, constants.mask * to_complex(y))
         if self.sensitivities is not None:
-            coils = torch.view_as_complex(constants.sensitivities).conj()
+            coils = self._coils(image, constants).conj()
             image = (coils * image).sum(dim=1, keepdim=True)
-        return _to_channels(image)
+        return to_channels(image)
 
     def _pinv(self, y, constants):
         image = self._adjoint(y, constants)
-        return image if self.sensitivities is None else image / constants.power
+        if self.sensitivities is None or self._estimates:
+            return image  # estimated ones have power 1
+        return image / constants.power
+
+    def _coils(self, z, constants):
+        """Return the sensitivities for a batch, as a complex tensor."""
+        if not self._estimates:
+            return torch.view_as_complex(constants.sensitivities)
+        if self._maps is None:
+            raise ValueError(
+                f"{self} estimates sensitivities from measurements, but there are none "
+                "here: expected an operator returned by for_measurements(y), or "
+                "sensitivities as an array."
+            )
+        n_each, rest = divmod(len(z), len(self._maps))
+        if rest:
+            raise ValueError(
+                f"Got {len(z)} samples, but expected as many as for_measurements was "
+                f"given, {len(self._maps)}, or a multiple."
+            )
+        maps = self._maps.to(z.device, z.dtype)
+        # Copies of a sample, such as transformed ones, are adjacent.
+        return maps.repeat_interleave(n_each, dim=0) if len(maps) > 1 else maps
+
+    def part_filling(self, kept):
+        """Return what prepares a part of k-space for A†: nothing is filled in.
+
+        Parameters
+        ----------
+        kept : torch.Tensor of bool, (..., *measurement_shape)
+            True where there is a measurement.
+
+        Returns
+        -------
+        fill, fill_step : callable
+            They return what they are given, so that A† is that of the mask.
+        """
+        return (lambda y: y,) * 2
+
+    @property
+    def depends_on_measurements(self):
+        """Whether sensitivities are still to be estimated: :meth:`for_measurements`."""
+        return self._estimates and self._maps is None
+
+    def take(self, samples):
+        """Return the operator of some samples of those in :meth:`for_measurements`."""
+        if self._maps is None or len(self._maps) == 1:
+            return self
+        own = copy.copy(self)
+        own._maps = self._maps[samples]
+        return own
+
+    def for_measurements(self, y: torch.Tensor) -> "MRI":
+        """Return A for a batch of measurements, with their own sensitivities.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, 2 * n_coils, H, W)
+            Measurements; NaN, or zero in every coil, where not measured.
+
+        Returns
+        -------
+        operator : MRI
+            The operator itself, unless ``sensitivities`` is a number of coils. Else a
+            copy for these samples: for as many images, for a multiple of them, where
+            copies of a sample are adjacent, or, of a single sample, for any number.
+            A copy returns itself.
+        """
+        if not self.depends_on_measurements:
+            return self
+        open_shape = self.image_shape is None
+        own = self.resolve(measurement_shape=y.shape[2:]) if open_shape else self
+        own = copy.copy(own)
+        y = own._checked(y, "measurements")
+        with torch.autocast(device_type=y.device.type, enabled=False):
+            own._maps, _ = coil_maps(to_complex(y.detach()))
+        return own
+
+    @staticmethod
+    def mask_of(Y: Any) -> np.ndarray:
+        """Return where k-space was measured, for data that is zero elsewhere.
+
+        Parameters
+        ----------
+        Y : array-like of shape (n_samples[, n_coils], H, W), complex, or \
+                (n_samples, H, W, 2 * n_coils), real
+            k-space.
+
+        Returns
+        -------
+        mask : bool ndarray of shape (n_samples, H, W)
+            False where ``Y`` is NaN, or zero in every coil. ``mask[0]`` is a
+            parameter ``mask`` of samples that were all measured alike; where masks
+            differ, make NaN of the zeros, ``np.where(mask, Y, np.nan)`` (``mask[:,
+            np.newaxis]`` with coils).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_ei.operators import MRI
+        >>> Y = MRI(2, center_fraction=0.25).measure(np.ones((2, 8, 8)) * 1j)
+        >>> MRI.mask_of(Y).shape
+        (2, 8, 8)
+        """
+        Y = np.asarray(Y)
+        is_complex = np.iscomplexobj(Y)
+        if Y.ndim != 4 and not (is_complex and Y.ndim == 3):
+            raise ValueError(
+                f"Got Y of shape {Y.shape} and dtype {Y.dtype}, but expected complex "
+                "k-space (n_samples[, n_coils], H, W), or real (n_samples, H, W, "
+                "2 * n_coils)."
+            )
+        measured = (Y != 0) & ~np.isnan(Y)
+        if Y.ndim == 3:
+            return measured
+        return measured.any(axis=1 if is_complex else -1)
+
+    def squared_norm(self) -> float:
+        """Return an upper bound on ‖A‖²: 1 where sensitivities are estimated."""
+        return 1.0 if self._estimates else super().squared_norm()
+
+    @property
+    def refinement_step(self):
+        """The step w of :meth:`refine`: 1 where sensitivities are estimated."""
+        return 1.0 if self._estimates else super().refinement_step
 
     @property
     def n_measurements(self):
@@ -240,21 +398,6 @@ class MRI(ForwardOperator):
         share = float(constants.mask.mean())
         if self.sensitivities is None:
             return share
+        if self._estimates:  # of power 1 in all coils together
+            return share / self._n_coils
         return share * float(np.square(np.abs(self.sensitivities)).mean())
-
-
-def _to_complex(x):
-    """Return (batch, c, H, W) complex of (batch, 2c, H, W) real."""
-    pairs = x.reshape(len(x), -1, 2, *x.shape[2:]).movedim(2, -1)
-    return torch.view_as_complex(pairs.contiguous())
-
-
-def _to_channels(z):
-    """Return (batch, 2c, H, W) real of (batch, c, H, W) complex."""
-    return torch.view_as_real(z).movedim(-1, 2).flatten(1, 2)
-
-
-def _centered(transform, z):
-    """Apply an orthonormal transform with the zero frequency in the middle."""
-    z = torch.fft.ifftshift(z, dim=(-2, -1))
-    return torch.fft.fftshift(transform(z, norm="ortho"), dim=(-2, -1))

@@ -120,10 +120,15 @@ class RestrictedOperator:
         part : RestrictedOperator
             Itself, where all samples have the same mask.
         """
-        alone = self.kept.shape == self.measurement_shape
-        if alone or len(self.kept) == 1:
+        alone = self.kept.shape == self.measurement_shape or len(self.kept) == 1
+        whole, kept = self.operator.take(samples), self.kept
+        if alone and whole is self.operator:
             return self
-        return RestrictedOperator(self.operator, self.kept[samples])
+        return RestrictedOperator(whole, kept if alone else kept[samples])
+
+    def for_measurements(self, y):
+        """Return itself: the part that belongs to measurements."""
+        return self
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return M A x.
@@ -244,10 +249,11 @@ def part_of(operator, y):
     Returns
     -------
     part : ForwardOperator or RestrictedOperator
-        A itself, where nothing is missing.
+        A itself, where nothing is missing, and A does not depend on measurements.
     y : torch.Tensor
         Zero where nothing was measured.
     """
+    operator = operator.for_measurements(y)
     y = operator.only_measured(y)
     missing = y.isnan()
     if not bool(missing.any()):

@@ -109,8 +109,10 @@ def estimate_parameters(
         )
     for name, choice in ranges.items():
         _check_range(name, choice, known, operator)
-    Y = check_stack(Y, "Y", "measurements", missing_ok=True)
-    _, layout = operator.layouts(measurement=Y.shape[1:])
+    complex_ok = operator.has_complex_channels
+    Y = check_stack(Y, "Y", "measurements", complex_ok=complex_ok, missing_ok=True)
+    is_complex = np.iscomplexobj(Y)
+    _, layout = operator.layouts(measurement=Y.shape[1:], is_complex=is_complex)
     chosen = np.unique(np.linspace(0, len(Y) - 1, _MOST_SAMPLES).round().astype(int))
     y = layout.to_tensor(Y[chosen])
 

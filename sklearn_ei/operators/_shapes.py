@@ -18,6 +18,7 @@ class Shapes(DerivedMixin, BaseEstimator):
 
     image_channels: int | str = "any"
     measurement_channels: int | str = "any"
+    has_complex_channels: bool = False
 
     @abstractmethod
     def _infer_shapes(self, image_shape, measurement_shape):
@@ -66,6 +67,7 @@ class Shapes(DerivedMixin, BaseEstimator):
         *,
         image: tuple[int, ...] | None = None,
         measurement: tuple[int, ...] | None = None,
+        is_complex: bool = False,
     ) -> tuple[Layout, Layout]:
         """Return how images and measurements lie, given the shape of a sample.
 
@@ -75,6 +77,8 @@ class Shapes(DerivedMixin, BaseEstimator):
             Shape of one image as users pass it, channels (if any) last.
         measurement : tuple of int, default=None
             Shape of one measurement, likewise.
+        is_complex : bool, default=False
+            Whether arrays are complex; those of both, images and measurements.
 
         Returns
         -------
@@ -85,15 +89,22 @@ class Shapes(DerivedMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the number of axes or of channels cannot be right.
+            If the number of axes or of channels cannot be right, or arrays are
+            complex, and channels are not declared as ``has_complex_channels``.
         """
         layouts = [self.image_layout, self.measurement_layout]
+        if is_complex:
+            if not self.has_complex_channels:
+                raise ValueError(
+                    f"{type(self).__name__} got complex arrays, but expected real ones."
+                )
+            layouts = [layout.settle(is_complex=True) for layout in layouts]
         n_dims = self._image_n_dims, self._measurement_n_dims
         for side, sample in enumerate((image, measurement)):
             if sample is None:
                 continue
             layout, what = layouts[side], ("image", "measurement")[side]
-            if layout.shape is None and n_dims[side] in (None, 2):
+            if not is_complex and layout.shape is None and n_dims[side] in (None, 2):
                 self._refuse_channels_first(tuple(sample), what)
             try:
                 layouts[side] = layout.of_sample(sample, what, n_dims[side])

@@ -98,6 +98,9 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> Path:
             if name not in own and name not in _NOT_SAVED and _is_fitted_name(name)
         },
     }
+    layout = getattr(estimator, "measurement_layout_", None)
+    if layout is not None and layout.is_complex:
+        document["complex"] = True
     if hasattr(estimator, "history_"):
         history = [_epoch_summary(epoch) for epoch in estimator.history_]
         document["history"] = encoder.value(history, "history_")
@@ -213,7 +216,7 @@ def load(
 
 def _rebuild(document, decoder, device):
     known = {"sha256", "format", "written_by", "estimator", "fitted"}
-    known |= {"history", "network"}
+    known |= {"history", "network", "complex"}
     _expect(document.keys() <= known, "there are unknown entries")
     estimator = decoder.value(document["estimator"])
     _expect(isinstance(estimator, OperatorEstimator), "the estimator is none")
@@ -224,7 +227,7 @@ def _rebuild(document, decoder, device):
         setattr(estimator, name, decoder.value(encoded))
     if any(name.endswith("_") for name in document["fitted"]):
         check_fitted_values(estimator)
-        _check_fitted(estimator)
+        _check_fitted(estimator, document.get("complex", False))
         if hasattr(estimator, "device"):
             estimator.device_ = _resolve_device(estimator)
         learned = hasattr(estimator, "build_function")
@@ -251,7 +254,7 @@ def _check_attribute_name(estimator, name):
     )
 
 
-def _check_fitted(estimator):
+def _check_fitted(estimator, is_complex):
     """Refuse fitted attributes that contradict each other or the parameters."""
     operator, shape = estimator.operator_, estimator.measurement_shape_
     _expect(isinstance(operator, ForwardOperator), "operator_ is no operator")
@@ -259,7 +262,10 @@ def _check_fitted(estimator):
         isinstance(shape, tuple) and all(type(n) is int and n > 0 for n in shape),
         "measurement_shape_ is no shape",
     )
-    image_layout, measurement_layout = operator.layouts(measurement=shape)
+    _expect(isinstance(is_complex, bool), "complex is neither true nor false")
+    image_layout, measurement_layout = operator.layouts(
+        measurement=shape, is_complex=is_complex
+    )
     estimator.image_layout_ = image_layout.settle(shape=operator.image_shape)
     estimator.measurement_layout_ = measurement_layout
     _expect(

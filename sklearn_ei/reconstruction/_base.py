@@ -51,13 +51,15 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
         """
         operator = self.operator
         check_operator(operator)
-        image_layout, measurement_layout = operator.layouts(measurement=Y.shape[1:])
+        image_layout, measurement_layout = operator.layouts(
+            measurement=Y.shape[1:], is_complex=Y.dtype.kind == "c"
+        )
         image_shape = operator.image_shape
         truth_shape = None if truth is None else shape_of_images(truth, len(Y))
         if image_shape is None and truth is not None:
-            shape = truth_shape[1:]
-            shape = shape[:-1] if image_layout.has_channel_axis else shape
-            image_shape = shape if len(shape) > 1 else None
+            shape = image_layout.spatial(truth_shape[1:])
+            known = operator._image_n_dims or max(len(shape), 2)
+            image_shape = shape if len(shape) == known else None
         resolved = operator.resolve(
             measurement_shape=measurement_layout.shape, image_shape=image_shape
         )
@@ -145,7 +147,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
                 (n_samples, *measurement_shape, n_channels)
             Measurements, of the shape seen in ``fit``. Read batch by batch if they
             are a large memory map, an HDF5 or zarr array, or a torch ``Dataset``.
-        out : ndarray or memmap of float32 or float64, default=None
+        out : ndarray or memmap of float32 or float64 (or complex), default=None
             Where the reconstructions are written, batch by batch, so that they
             need not fit into memory. None: a new array.
 
@@ -153,7 +155,8 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         -------
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Reconstructions, float32; or ``out``.
+            Reconstructions, float32, or complex64 of complex measurements; or
+            ``out``.
 
         Raises
         ------
@@ -173,11 +176,12 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
     @own_torch()
     @torch.no_grad()
     def _predict_array(self, Y, out=None):
-        shape = (len(Y), *self.image_layout_.array_shape)
+        layout = self.image_layout_
+        shape = (len(Y), *layout.array_shape)
         if out is None:
-            images = np.empty(shape, dtype=np.float32)
+            images = np.empty(shape, dtype=layout.dtype)
         else:
-            images = check_out(out, shape, Y)
+            images = check_out(out, shape, Y, is_complex=layout.is_complex)
         start, size = 0, self._predict_batch_size
         while start < len(Y):
             batch = slice(start, start + size)
@@ -236,7 +240,13 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         if y is None or len(shape_of_images(y, len(checked))) < 2:
             return self._score_without_truth(checked)
         images = self._predict_array(checked)
-        truth = check_images(y, len(images), images.shape[1:], type(self).__name__)
+        truth = check_images(
+            y,
+            len(images),
+            images.shape[1:],
+            type(self).__name__,
+            is_complex=self.image_layout_.is_complex,
+        )
         return psnr(truth, images)
 
     def _score_without_truth(self, Y):

@@ -10,7 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..model_selection import unwrap
 from ..utils.validation import check_images
-from ._uncertainty import UncertaintyMixin, check_level, interval_factor
+from ._uncertainty import (
+    UncertaintyMixin,
+    check_level,
+    check_order,
+    interval_factor,
+)
 
 # Pixels with less than this share of the root mean square error map.
 _NEGLIGIBLE = 1e-3
@@ -125,7 +130,7 @@ class ConformalReconstructor(BaseEstimator):
                 "without any, use predict_interval of the estimator."
             )
         images, std = self._images_and_std(Y)
-        truth = check_images(y, len(images), images.shape[1:], type(self).__name__)
+        truth = self._truth(y, images)
         counted = std > _floor(std)
         if not counted.any():
             raise ValueError(
@@ -179,6 +184,7 @@ class ConformalReconstructor(BaseEstimator):
             x̂ ∓ ``factor_``·std.
         """
         check_is_fitted(self)
+        check_order(unwrap(self.estimator, Y)[0])
         images, std = self._images_and_std(Y)
         margin = np.float32(self.factor_) * std
         return images - margin, images + margin
@@ -200,11 +206,20 @@ class ConformalReconstructor(BaseEstimator):
         """
         check_is_fitted(self)
         images, std = self._images_and_std(Y)
-        truth = check_images(y, len(images), images.shape[1:], type(self).__name__)
+        truth = self._truth(y, images)
         inside = np.abs(truth - images) <= self.factor_ * std
         counted = std > _floor(std)
         axes = tuple(range(1, images.ndim))
         return (inside & counted).sum(axis=axes) / np.maximum(counted.sum(axis=axes), 1)
+
+    def _truth(self, y, images):
+        return check_images(
+            y,
+            len(images),
+            images.shape[1:],
+            type(self).__name__,
+            is_complex=np.iscomplexobj(images),
+        )
 
     def _images_and_std(self, Y):
         reconstructor, checked = unwrap(self.estimator, Y)

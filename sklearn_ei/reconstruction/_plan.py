@@ -222,6 +222,7 @@ class Planner:
             self.name,
             missing_ok=True,
             lazy=True,
+            is_complex=layout.is_complex,
         )
         truth = stack_to_tensor(images, layout)
         seen = truth

@@ -53,15 +53,16 @@ class UncertaintyMixin:
             ``noise_``.
         random_state : int, RandomState instance or None, default=0
             Determines the group elements and the noise.
-        out : ndarray or memmap of float32 or float64, default=None
+        out : ndarray or memmap of float32 or float64 (or complex), default=None
             Where the images are written, batch by batch. None: a new array.
 
         Returns
         -------
         images : ndarray of shape (n_samples, *image_shape) or \
                 (n_samples, *image_shape, n_channels)
-            Reconstructions x̂ = f(y), float32; or ``out``.
-        std : ndarray of the shape of ``images``
+            Reconstructions x̂ = f(y), float32, or complex64 of complex measurements;
+            or ``out``.
+        std : ndarray of float32, of the shape of ``images``
             Only with ``return_std``: the root mean square over g of x̃_g − x̂
             with x̃_g = T_g⁻¹ f(A T_g x̂ + noise): how far f is off, pixel by
             pixel, where x̂ is the truth.
@@ -101,7 +102,9 @@ class UncertaintyMixin:
         if not return_std:
             return self._predict_array(Y, out)
         if out is not None:
-            check_out(out, (len(Y), *self.image_layout_.array_shape), Y)
+            layout = self.image_layout_
+            shape = (len(Y), *layout.array_shape)
+            check_out(out, shape, Y, is_complex=layout.is_complex)
         images, std = self._predict_with_std(Y, n_bootstrap, noise, random_state)
         if out is not None:
             out[...] = images
@@ -130,7 +133,7 @@ class UncertaintyMixin:
         Raises
         ------
         NotFittedError, ValueError
-            As :meth:`predict`.
+            As :meth:`predict`; and if images are complex, which have no order.
 
         Notes
         -----
@@ -139,6 +142,7 @@ class UncertaintyMixin:
         it: :class:`~sklearn_ei.ConformalReconstructor`.
         """
         check_level(level)
+        check_order(self)
         images, std = self.predict(
             Y, True, n_bootstrap=n_bootstrap, noise=noise, random_state=random_state
         )
@@ -205,7 +209,7 @@ class UncertaintyMixin:
             )
         generator = make_generator(draw_seed(random_state))
         images = self._predict_array(Y)
-        std = np.empty_like(images)
+        std = np.empty(images.shape, dtype=np.float32)
         known = self._known_pixels(self.operator_)
         for index in range(len(Y)):
             x = self.image_layout_.to_tensor(images[index : index + 1])
@@ -216,7 +220,8 @@ class UncertaintyMixin:
                 x, A, n_bootstrap, add_noise, generator, known=seen
             )
             rms = (squares / n_bootstrap).sqrt()
-            std[index] = self.image_layout_.to_array(rms)[0]
+            # The root of the sum of squares, of real and imaginary part.
+            std[index] = np.abs(self.image_layout_.to_array(rms)[0])
         return images, std
 
     def _noise_adder(self, noise):
@@ -267,6 +272,17 @@ class UncertaintyMixin:
 def interval_factor(level):
     """Return the z for which x̂ ∓ z·std holds ``level`` of a normal distribution."""
     return float(norm.ppf((1 + level) / 2))
+
+
+def check_order(reconstructor):
+    """Refuse intervals of complex images."""
+    layout = getattr(reconstructor, "image_layout_", None)
+    if layout is not None and layout.is_complex:
+        raise ValueError(
+            f"{type(reconstructor).__name__} was fitted on complex measurements, but "
+            "expected real ones for intervals: pass real and imaginary parts as "
+            "channels, or take the error map of predict(Y, return_std=True)."
+        )
 
 
 def check_level(level):

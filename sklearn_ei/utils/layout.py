@@ -20,6 +20,11 @@ class Layout:
         ``"none"``: arrays have no channel axis, and tensors a single channel. A
         number: so many, along the last axis of arrays. ``"any"``: either of both,
         as A acts on every channel alike; it settles when data is seen.
+    is_complex : bool, default=False
+        Whether arrays are complex. Channels, an even number of them, are then the
+        real and imaginary part of one complex number after the other. One number a
+        point: arrays have no channel axis. Several, such as coils: they are the
+        *first* axis of a sample, as scanners write them.
 
     Examples
     --------
@@ -28,10 +33,15 @@ class Layout:
     (4, 4, 3)
     >>> Layout((4, 4), "none").tensor_shape
     (1, 4, 4)
+    >>> Layout((4, 5), 2, is_complex=True).array_shape
+    (4, 5)
+    >>> Layout((4, 5), 6, is_complex=True).array_shape
+    (3, 4, 5)
     """
 
     shape: tuple[int, ...] | None = None
     channels: int | str = "any"
+    is_complex: bool = False
 
     def __post_init__(self):
         if self.shape is not None:
@@ -42,21 +52,36 @@ class Layout:
                 f"Got channels={brief(self.channels)}, but expected 'any', 'none' or a "
                 "positive integer."
             )
+        if self.is_complex and not (counted and self.channels % 2 == 0):
+            raise ValueError(
+                f"Got channels={brief(self.channels)} of complex arrays, but expected "
+                "an even number: real and imaginary parts."
+            )
 
     @property
     def has_channel_axis(self):
         """Whether arrays have a channel axis."""
-        return self.channels not in ("any", "none")
+        least = 2 if self.is_complex else 0
+        return self.channels not in ("any", "none", least)
 
     @property
     def n_channels(self):
         """Channels of a tensor; the fewest, where any will do."""
-        return self.channels if self.has_channel_axis else 1
+        return 1 if self.channels in ("any", "none") else self.channels
+
+    @property
+    def dtype(self):
+        """Of arrays: complex64 or float32."""
+        return np.dtype(np.complex64 if self.is_complex else np.float32)
 
     @property
     def array_shape(self):
-        """Shape of one sample in an array, channels (if any) last."""
-        return (*self.shape, self.channels) if self.has_channel_axis else self.shape
+        """Shape of one sample in an array; channels are last, complex ones first."""
+        if not self.has_channel_axis:
+            return self.shape
+        if self.is_complex:
+            return (self.channels // 2, *self.shape)
+        return (*self.shape, self.channels)
 
     @property
     def tensor_shape(self):
@@ -88,6 +113,8 @@ class Layout:
             If the number of axes or of channels cannot be right.
         """
         sample = tuple(sample)
+        if self.is_complex:
+            return self._of_complex(sample, what, n_dims)
         if self.shape is not None:
             n_dims = len(self.shape)
         elif n_dims is None:
@@ -112,9 +139,33 @@ class Layout:
             )
         return self.settle(shape=shape, channels=channels)
 
-    def settle(self, *, shape=None, channels=None):
+    def _of_complex(self, sample, what, n_dims):
+        """Return the layout that the shape of one complex sample settles."""
+        n_first = self.channels // 2
+        shape = sample
+        if self.has_channel_axis and sample[:1] == (n_first,):
+            shape = sample[1:]
+        n_dims = n_dims if self.shape is None else len(self.shape)
+        wrong = self.has_channel_axis and shape == sample
+        if wrong or not shape or 0 in shape or n_dims not in (None, len(shape)):
+            axes = "*shape" if n_dims is None else f"{n_dims} axes"
+            expected = f"({n_first}, {axes})" if self.has_channel_axis else f"({axes})"
+            raise ValueError(
+                f"got complex {what}s of shape {sample}, but expected {expected}, "
+                "after the axis of samples."
+            )
+        return self.settle(shape=shape)
+
+    def spatial(self, sample):
+        """Return the shape of one sample in an array without its channels."""
+        sample = tuple(sample)
+        if not self.has_channel_axis:
+            return sample
+        return sample[1:] if self.is_complex else sample[:-1]
+
+    def settle(self, *, shape=None, channels=None, is_complex=None):
         """Return a layout in which the given parts replace what was open."""
-        changes = {"shape": shape, "channels": channels}
+        changes = {"shape": shape, "channels": channels, "is_complex": is_complex}
         return replace(self, **{k: v for k, v in changes.items() if v is not None})
 
     def to_tensor(self, stack):
@@ -123,15 +174,43 @@ class Layout:
         The data is copied, so that read-only memory maps, which joblib hands to
         its workers, never share memory with a tensor.
         """
-        moved = np.moveaxis(stack, -1, 1) if self.has_channel_axis else stack[:, None]
+        if self.is_complex:
+            stack = as_channels(stack, self.has_channel_axis)
+        last = self.is_complex or self.has_channel_axis
+        moved = np.moveaxis(stack, -1, 1) if last else stack[:, None]
         return torch.from_numpy(np.array(moved, dtype=np.float32, order="C"))
 
     def to_array(self, tensor):
         """Return the array of samples of a tensor (batch, channel, *shape)."""
         array = tensor.detach().cpu().numpy()
+        if self.is_complex:
+            array = array[:, ::2] + np.complex64(1j) * array[:, 1::2]
+            return array if self.has_channel_axis else array[:, 0]
         if not self.has_channel_axis:
             return array[:, 0]
         return np.ascontiguousarray(np.moveaxis(array, 1, -1))
+
+
+def as_channels(stack, has_channel_axis=False):
+    """Return a complex stack as a real one, real and imaginary parts last.
+
+    Parameters
+    ----------
+    stack : complex ndarray of shape (n_samples, *shape) or \
+            (n_samples, n_numbers, *shape)
+        What is NaN in one of its parts is unknown in both.
+    has_channel_axis : bool, default=False
+        Whether the second axis is one of several complex numbers a point.
+
+    Returns
+    -------
+    stack : ndarray of shape (n_samples, *shape, 2 * n_numbers)
+    """
+    if not has_channel_axis:
+        stack = stack[:, None]
+    parts = np.stack([stack.real, stack.imag], axis=-1)
+    parts[np.isnan(stack)] = np.nan
+    return np.moveaxis(parts, 1, -2).reshape(len(stack), *stack.shape[2:], -1)
 
 
 def _channels_text(channels):

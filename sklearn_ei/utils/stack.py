@@ -38,7 +38,7 @@ def is_lazy(stack):
 
 
 class LazyStack:
-    """Samples along the first axis, converted to float32 as they are read.
+    """Samples along the first axis, converted to float32 (or complex64) when read.
 
     Indexing with a slice, an integer or an array of integers returns an ndarray,
     so that whoever walks through a stack batch by batch need not know of it.
@@ -101,7 +101,8 @@ class LazyStack:
 
     def __getitem__(self, index):
         with np.errstate(over="ignore"):  # float64 beyond float32: inf, as in arrays
-            values = np.asarray(self.raw(index), dtype=np.float32)
+            single = np.complex64 if self.dtype.kind == "c" else np.float32
+            values = np.asarray(self.raw(index), dtype=single)
         if self.blank is not None and self.blank[index].any():
             values = np.array(values)
             values[self.blank[index]] = 0
@@ -180,7 +181,8 @@ class LazyStack:
                 f"Got {self.name} whose sample {i} has shape {array.shape}, but "
                 f"expected {self.shape[1:]}, which sample 0 has."
             )
-        if i > 0 and array.dtype.kind not in "biuf":
+        kinds = "biufc" if self.dtype.kind == "c" else "biuf"
+        if i > 0 and array.dtype.kind not in kinds:
             raise ValueError(
                 f"Got {self.name} whose sample {i} has dtype {array.dtype}, but "
                 "expected real numbers."

@@ -5,6 +5,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from .layout import as_channels
 from .stack import LazyStack, is_lazy
 
 # Beyond these, sums of squares come near the ends of float32.
@@ -12,8 +13,17 @@ _LARGEST, _SMALLEST = 1e15, 1e-15
 _CHUNK = 2**24  # elements looked at together, so that masks stay small
 
 
-def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, missing_ok=False):
-    """Return a real stack with samples along its first axis, checked.
+def check_stack(
+    stack,
+    name,
+    what,
+    *,
+    dtype=np.float32,
+    lazy=False,
+    missing_ok=False,
+    complex_ok=False,
+):
+    """Return a stack with samples along its first axis, checked.
 
     Parameters
     ----------
@@ -32,6 +42,8 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, missing_ok=F
     missing_ok : bool, default=False
         Whether values may be missing: NaN, or masked in a masked array. Not those of
         a whole sample.
+    complex_ok : bool, default=False
+        Whether a stack may be complex, and stays so, in the precision of ``dtype``.
 
     Returns
     -------
@@ -43,18 +55,19 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, missing_ok=F
     TypeError
         If values are not numbers, or the stack is sparse.
     ValueError
-        If the stack is complex, ragged, empty, has fewer than two axes, has
-        infinity, or NaN or masked values that may not be missing (the first bad
-        sample is named), or values beyond 1e15, or none above 1e-15, whose squares
-        leave the range of float32.
+        If the stack is complex where that is not allowed, ragged, empty, has fewer
+        than two axes, has infinity, or NaN or masked values that may not be missing
+        (the first bad sample is named), or values beyond 1e15, or none above 1e-15,
+        whose squares leave the range of float32.
     """
+    kinds = "biufc" if complex_ok else "biuf"
     if lazy and is_lazy(stack):
         array = _as_lazy(stack, name)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in kinds:
             _refuse_kind(array.dtype, name)
     else:
         array = _as_array(stack, name, what, missing_ok=missing_ok)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in kinds:
             array = _as_numbers(array, name)
     if array.ndim < 2:
         raise ValueError(
@@ -75,6 +88,8 @@ def check_stack(stack, name, what, *, dtype=np.float32, lazy=False, missing_ok=F
     if isinstance(array, LazyStack):
         checked = array
     else:
+        if array.dtype.kind == "c":
+            dtype = np.result_type(dtype, np.complex64)
         with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf
             checked = np.asarray(array, dtype=dtype)
     _check_values(checked, array, name, what, missing_ok)
@@ -151,6 +166,7 @@ def _check_values(checked, given, name, what, missing_ok):
     largest = 0.0
     for start in range(0, len(checked), step):
         chunk = checked[start : start + step]
+        chunk = as_channels(chunk) if chunk.dtype.kind == "c" else chunk
         # NaN and infinity survive in the extremes: no mask is needed to see them.
         extreme = float(max(chunk.max(), -chunk.min()))
         if np.isnan(extreme) and missing_ok:
@@ -210,8 +226,8 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
         Nothing is set on it; with ``reset=False`` its ``n_features_in_`` and
         ``measurement_shape_`` must be those of ``Y``.
     Y : array-like of shape (n_samples, *measurement_shape[, n_channels])
-        Real measurements; NaN, or masked, where there is none, if the estimator's
-        ``allow_missing`` says so.
+        Measurements; real, or complex if the operator has complex channels. NaN, or
+        masked, where there is none, if the estimator's ``allow_missing`` says so.
     reset : bool
         True in ``fit``, False where the estimator is fitted already.
     lazy : bool, default=False
@@ -219,18 +235,28 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
 
     Returns
     -------
-    Y : ndarray of float32, or LazyStack
+    Y : ndarray of float32 or complex64, or LazyStack
 
     Raises
     ------
     TypeError, ValueError
-        If ``Y`` is not a numeric stack, is complex or empty, has infinity, NaN
-        that may not be there or nothing else in a sample (the first bad one is
-        named), or another shape than in fit.
+        If ``Y`` is not a numeric stack, is complex and may not, is empty, has
+        infinity, NaN that may not be there or nothing else in a sample (the first bad
+        one is named), or another shape than in fit.
     """
+    operator = getattr(estimator, "operator", None)
+    complex_ok = getattr(operator, "has_complex_channels", False)
     missing_ok = bool(getattr(estimator, "allow_missing", False))
-    checked = check_stack(Y, "Y", "measurements", lazy=lazy, missing_ok=missing_ok)
+    checked = check_stack(
+        Y,
+        "Y",
+        "measurements",
+        lazy=lazy,
+        missing_ok=missing_ok,
+        complex_ok=complex_ok,
+    )
     if not reset:
+        _check_form(checked, estimator)
         shape = estimator.measurement_shape_
         # Plain signals are left to scikit-learn, with the words it uses.
         plain = len(shape) == checked.ndim - 1 == 1
@@ -242,6 +268,20 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
             )
         record_features(estimator, Y, checked, reset=False)
     return checked
+
+
+def _check_form(checked, estimator):
+    """Refuse real measurements where they were complex in fit, and the reverse."""
+    layout = getattr(estimator, "measurement_layout_", None)
+    is_complex = checked.dtype.kind == "c"
+    if layout is not None and layout.is_complex != is_complex:
+        name, remedy = type(estimator).__name__, "np.stack([Y.real, Y.imag], axis=-1)"
+        if not is_complex:
+            remedy = "Y.astype(complex), if imaginary parts are zero"
+        raise ValueError(
+            f"Y has dtype {checked.dtype}, but {name} was fitted on "
+            f"{'complex' if layout.is_complex else 'real'} measurements; pass {remedy}."
+        )
 
 
 def record_features(estimator, Y, checked=None, *, reset=True):
@@ -289,14 +329,21 @@ def shape_of_images(y, n_samples):
 
 
 def check_images(
-    x, n_samples, sample_shape, estimator_name, *, missing_ok=False, lazy=False
+    x,
+    n_samples,
+    sample_shape,
+    estimator_name,
+    *,
+    missing_ok=False,
+    lazy=False,
+    is_complex=False,
 ):
     """Validate ground-truth images that belong to measurements.
 
     Parameters
     ----------
     x : array-like of shape (n_samples, *sample_shape)
-        Real images.
+        Images.
     n_samples : int
         Number of measurements.
     sample_shape : tuple of int or None
@@ -307,21 +354,29 @@ def check_images(
         Whether images may be missing: those that are NaN throughout.
     lazy : bool, default=False
         Whether images that are larger than memory may stay where they are.
+    is_complex : bool, default=False
+        Whether they have to be complex, rather than real.
 
     Returns
     -------
-    x : ndarray of float32, or LazyStack
+    x : ndarray of float32 or complex64, or LazyStack
         Missing images are NaN.
     """
     lazy = lazy and is_lazy(x)
     x = _as_lazy(x, "y") if lazy else _as_array(x, "y", "images")
     missing = _missing_images(x) if missing_ok else None
     if missing is not None and not lazy:
-        x = np.array(x, dtype=np.float32)
+        x = np.array(x, dtype=np.complex64 if x.dtype.kind == "c" else np.float32)
         x[missing] = 0
     elif missing is not None:
         x.blank = missing
-    checked = check_stack(x, "y", "images", lazy=lazy)
+    checked = check_stack(x, "y", "images", lazy=lazy, complex_ok=is_complex)
+    if is_complex and checked.dtype.kind != "c":
+        raise ValueError(
+            f"y has dtype {checked.dtype}, but {estimator_name} expected complex "
+            "images beside complex measurements; pass y.astype(complex), if imaginary "
+            "parts are zero."
+        )
     if len(checked) != n_samples:
         raise ValueError(
             f"y has {len(checked)} images, but Y has {n_samples} measurements; "
@@ -345,17 +400,19 @@ def check_images(
     return checked
 
 
-def check_out(out, shape, Y):
+def check_out(out, shape, Y, *, is_complex=False):
     """Refuse an ``out`` that cannot take reconstructions of measurements ``Y``.
 
     Parameters
     ----------
     out : ndarray
-        Writable, of float32 or float64, and apart from ``Y`` in memory.
+        Writable, of float32 or float64 (or complex), and apart from ``Y`` in memory.
     shape : tuple of int
         Of the reconstructions.
     Y : ndarray or LazyStack
         The measurements, read while ``out`` is written.
+    is_complex : bool, default=False
+        Whether the reconstructions are.
 
     Returns
     -------
@@ -366,10 +423,11 @@ def check_out(out, shape, Y):
             f"Got out of type {type(out).__name__}, but expected a NumPy array or "
             "memory map."
         )
-    if out.shape != shape or out.dtype not in (np.float32, np.float64):
+    dtypes = ("complex64", "complex128") if is_complex else ("float32", "float64")
+    if out.shape != shape or out.dtype not in dtypes:
         raise ValueError(
             f"Got out of shape {out.shape} and dtype {out.dtype}, but expected shape "
-            f"{shape} and dtype float32 or float64."
+            f"{shape} and dtype {' or '.join(dtypes)}."
         )
     lazy = isinstance(Y, LazyStack)
     shared = Y.shares_memory(out) if lazy else np.may_share_memory(out, Y)
@@ -383,7 +441,7 @@ def check_out(out, shape, Y):
 
 def _missing_images(stack):
     """Return which images of a stack are NaN throughout, or None if none are."""
-    if stack.dtype.kind != "f" or stack.ndim < 2 or not stack.size:
+    if stack.dtype.kind not in "fc" or stack.ndim < 2 or not stack.size:
         return None
     chunks = stack.chunks() if isinstance(stack, LazyStack) else [stack]
     missing = np.concatenate(

@@ -165,3 +165,15 @@ def test_models_are_cloned_and_resolved_as_copies(noise):
     resolved = noise.resolve(None, torch.ones((1, 1, 3)))
     assert resolved is not noise
     assert clone(noise).get_params() == resolved.get_params() == noise.get_params()
+
+
+def test_complex_measurements_get_noise_in_both_parts():
+    Y = np.full((2, 200, 200), 3 - 4j)
+    noise = GaussianNoise(0.5).add(Y, random_state=0) - Y
+    assert GaussianNoise(0.5).add(Y, random_state=0).dtype == np.complex64
+    for part in (noise.real, noise.imag):
+        assert part.mean() == pytest.approx(0, abs=0.01)
+        assert part.std() == pytest.approx(0.5, rel=0.02)
+    assert abs(np.corrcoef(noise.real.ravel(), noise.imag.ravel())[0, 1]) < 0.02
+    with pytest.raises(ValueError, match="finite, real numbers"):
+        PoissonNoise(0.5).add(Y)
