@@ -42,13 +42,13 @@ class GroupAveraged(NetworkSpec):
     and step, as the authors' code for MRI does; it is the same in all passes through f
     that a step takes, so that each step trains an f.
 
-    A† of A T_g is T_g⁻¹ A† where T_g is orthogonal. Then T_g f(y, A T_g) is f(y, A) with
-    each network G replaced by
+    A† of A T_g is T_g⁻¹ A† where T_g is orthogonal. Then T_g f(y, A T_g) is f(y, A)
+    with each network G replaced by
 
         x + T_g (G(T_g⁻¹ x) − T_g⁻¹ x),
 
-    and its steps of data consistency left as they are; this is what is computed. It is
-    T_g G(T_g⁻¹ x), but for interpolated actions, which blur what the network adds
+    and its steps of data consistency left as they are; this is what is computed. It
+    is T_g G(T_g⁻¹ x), but for interpolated actions, which blur what the network adds
     alone; f is then equivariant as far as they are a group. The weights are those of
     ``network``, whatever the group.
 

@@ -53,14 +53,13 @@ class NetworkSpec(BaseEstimator, metaclass=ABCMeta):
         """
 
     def build_average(self, image_shape):
-        """Return the :class:`GroupAverage` that f takes, or None.
+        """Return the :class:`GroupAverage` that f takes; None if it takes none.
 
         Parameters
         ----------
         image_shape : tuple of int
             Of the images.
         """
-        return None
 
     def check(self):
         """Refuse parameters that are out of their range."""

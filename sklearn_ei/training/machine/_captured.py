@@ -38,7 +38,8 @@ def can_capture(net):
     -------
     possible : bool
         False if a term draws numbers as it goes, the network has dropout or is
-        averaged over a group by drawing from it, or a callback looks at the gradients of each step, sets rates or freezes weights.
+        averaged over a group, or a callback looks at the gradients of each step, sets
+        rates or freezes weights.
     """
     callbacks = [cb for _, cb in net.callbacks_]
     meddles = any(
