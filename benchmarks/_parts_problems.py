@@ -2,13 +2,14 @@
 
 A problem is a function of images, a seed and the side of the images; it returns a
 :class:`Problem`, with measurements to train on and to report, and estimators by name.
+Scans of MRI are those of mri_masks.py.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from paper._recipes import NO_GRADIENT, TILTS_AND_ZOOMS
-from scipy.ndimage import gaussian_filter, gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d
 
 from sklearn_ei import (
     EquivariantReconstructor,
@@ -19,14 +20,13 @@ from sklearn_ei.groups import Reflections, Rotations, Shifts
 from sklearn_ei.losses import EquivarianceTerm
 from sklearn_ei.networks import GroupAveraged, UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
-from sklearn_ei.operators import MRI, Inpainting, ParallelBeamCT
+from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 N_TRAIN = 80
 LOST = 0.3  # of the pixels
 N_VIEWS = 50
 NOISE = 0.01  # of the largest y
 BLUR = 1.5  # bins, the standard deviation of the Gaussian that correlates noise
-PHASE = 8  # the smoothness of phases: their standard deviation is side/8 pixels
 DIHEDRAL = Rotations(4) * Reflections()
 
 DEFAULT = Unrolled()
@@ -45,14 +45,11 @@ class Problem:
         By the set that they are of; most problems have one, "".
     methods : dict of str to (estimator, str, bool)
         By name: the estimator, its set, and whether it is given ground truth.
-    is_complex : bool
-        Whether the last axis of images is (real, imaginary).
     """
 
     Y: dict
     images: dict
     methods: dict = field(default_factory=dict)
-    is_complex: bool = False
 
 
 def with_holes(Y, kept):
@@ -123,32 +120,12 @@ def splitting_lost(images, seed):
 
 
 # -------------------------------------------------------------------------- MRI
-def complex_slices(images, seed):
-    """Return slices with a smooth phase each, (n, H, W, 2).
-
-    The phase is π times a Gaussian field of standard deviation ½, smoothed with a
-    Gaussian of an eighth of the image's side.
-    """
-    draws = np.random.default_rng(seed).standard_normal(images.shape)
-    width = images.shape[1] / PHASE
-    smooth = gaussian_filter(draws, (0, width, width), mode="wrap")
-    phase = np.pi * 0.5 * smooth / smooth.std()
-    z = images * np.exp(1j * phase)
-    return np.stack([z.real, z.imag], axis=-1).astype(np.float32)
-
-
-def line_masks(n, size, seed):
-    """Return every fourth line of k-space, at random, and 8 % in the middle."""
-    drawn = [MRI(4, (size, size), random_state=1000 * seed + k) for k in range(n)]
-    return np.stack([operator.measured_entries() for operator in drawn])
-
-
 def mri(images, seed):
     """MRI ×4 of complex images, another mask for each scan."""
-    size = images.shape[1]
-    truth = complex_slices(images, seed)
-    operator = MRI(1, (size, size), center_fraction=0)
-    Y = with_holes(operator.measure(truth), line_masks(len(images), size, seed))
+    import mri_masks
+
+    scans = mri_masks.problem(images, seed)
+    operator = scans.operator
 
     def ei(term):
         return learned(operator, TILTS_AND_ZOOMS, equivariance_term=term)
@@ -158,19 +135,24 @@ def mri(images, seed):
         "EI, own masks": (ei(own(NO_GRADIENT)), "", False),
         "EI, any mask": (ei(any_of(NO_GRADIENT)), "", False),
         "splitting": (_split(operator), "", False),
+        "EI + splitting": (
+            ei(any_of(NO_GRADIENT)).set_params(data_term="splitting"),
+            "",
+            False,
+        ),
         "supervised": (_supervised(operator), "", True),
     }
-    return Problem({"": Y}, {"": truth}, methods, is_complex=True)
+    return Problem({"": scans.Y}, {"": scans.images}, methods)
 
 
 def splitting_mri(images, seed):
     """Equivariant splitting against EI for MRI ×4 with one mask for all scans."""
-    size = images.shape[1]
-    truth = complex_slices(images, seed)
-    operator = MRI(4, (size, size), random_state=seed)
+    import mri_masks
+
+    scans = mri_masks.problem(images, seed)
+    operator, Y = scans.same_mask()
     methods = _splitting_methods(operator, TILTS_AND_ZOOMS, DEFAULT, {})
-    Y = {"": operator.measure(truth)}
-    return Problem(Y, {"": truth}, methods, is_complex=True)
+    return Problem({"": Y}, {"": scans.images}, methods)
 
 
 # --------------------------------------------------------------------------- CT

@@ -14,8 +14,8 @@ Every learned method gets as much processor time: the first fit of one epoch war
 second one is timed, and `--seconds` divided by that is the number of epochs. Both are
 recorded, with the time that the fit then took. Predictions are not part of it.
 
-Each problem, method and seed is a file of results/parts; what is there is not run again.
-`--table` writes results/parts.json and results/parts.md from them.
+Each problem, method and seed is a file of results/parts; what is there is not run
+again. `--table` writes results/parts.json and results/parts.md from them.
 """
 
 import argparse
@@ -51,13 +51,11 @@ def load(path, size, *, photographs):
     return images.reshape(len(images), size, step, size, step).mean((2, 4))
 
 
-def psnr_of(truth, found, *, is_complex):
-    """Return the PSNR of each image; of complex ones with the largest magnitude."""
-    if is_complex:
-        truth, found = (x[..., 0] + 1j * x[..., 1] for x in (truth, found))
+def psnr_of(truth, found):
+    """Return the PSNR of each image; the peak of complex ones is their magnitude's."""
     axes = tuple(range(1, truth.ndim))
-    peak = np.abs(truth).max(axes)
-    return 10 * np.log10(peak**2 / np.square(np.abs(truth - found)).mean(axes))
+    error = np.square(np.abs(truth - found)).mean(axes)
+    return 10 * np.log10(np.abs(truth).max(axes) ** 2 / error)
 
 
 def timed(function, *args):
@@ -101,9 +99,9 @@ def run(name, method, seed, problem, options):
     result = fit(estimator, Y[:N_TRAIN], truth, options)
     result["predict_seconds"], found = timed(estimator.predict, Y[N_TRAIN:])
     shown, told = images[N_TRAIN:], found
-    each = psnr_of(shown, told, is_complex=problem.is_complex)
-    if problem.is_complex:
-        shown, told = (np.linalg.norm(x, axis=-1) for x in (shown, told))
+    each = psnr_of(shown, told)
+    if np.iscomplexobj(shown):  # SSIM is of magnitudes
+        shown, told = np.abs(shown), np.abs(told)
     result = {
         "problem": name,
         "method": method,
@@ -111,7 +109,7 @@ def run(name, method, seed, problem, options):
         "size": options.size,
         "seconds": None if options.epochs else options.seconds,
         "psnr": float(each.mean()),
-        "ssim": float(ssim(shown, told)),
+        "ssim": float(ssim(shown, told, channel_axis=-1 if shown.ndim == 4 else None)),
         **result,
         "alpha": getattr(estimator, "alpha_", None),
         "psnr_per_image": [round(float(value), 3) for value in each],
@@ -173,10 +171,9 @@ def _line(row):
     seeds, epochs = (
         ", ".join(map(str, row[key])) or "–" for key in ("seeds", "epochs")
     )
-    return (
-        f"| {row['method']} | {row['psnr']:.2f}{spread} | {row['ssim']:.4f} | {seeds} | "
-        f"{epochs} | {row['fit_seconds']:.0f} |"
-    )
+    quality = f"{row['psnr']:.2f}{spread} | {row['ssim']:.4f}"
+    cost = f"{epochs} | {row['fit_seconds']:.0f}"
+    return f"| {row['method']} | {quality} | {seeds} | {cost} |"
 
 
 def main():

@@ -25,13 +25,15 @@ class Masks:
     Parameters
     ----------
     masks : array-like of shape (n_masks, *measurement_shape[, n_channels])
-        Bools, true where measured; or measurements, NaN where not.
+        Bools, true where measured; or measurements, NaN where not. Of complex ones,
+        coils may be the second axis.
 
     Attributes
     ----------
-    share : ndarray of shape (*measurement_shape[, n_channels])
+    share : ndarray of the shape of a mask
         Of the masks that keep a measurement, the diagonal of the mean mask.
     n_masks : int
+    is_complex : bool
     """
 
     def __init__(self, masks):
@@ -60,6 +62,7 @@ class Masks:
                 "measurements with NaN where there are none; pass masks.astype(bool)."
             )
         self.share = total / self.n_masks
+        self.is_complex = chunk.dtype.kind == "c"
 
     def layouts(self, operator):
         """Return layouts of images and measurements that the masks' shape settles.
@@ -73,7 +76,13 @@ class Masks:
             channels = operator.measurement_layout.channels
             if not isinstance(channels, int):
                 raise
+            if self._has_coils(channels):
+                shape = shape[1:]
             return operator.layouts(measurement=(*shape, channels))
+
+    def _has_coils(self, channels):
+        """Whether masks are of coils, each with a real and an imaginary part."""
+        return self.is_complex and 2 * len(self.share) == channels
 
     def weights(self, layout):
         """Return ``share`` as a tensor (channel, *measurement_shape), float64.
@@ -86,6 +95,8 @@ class Masks:
             Of the operator's measurements, with its shape.
         """
         share, shape = self.share, layout.shape
+        if share.shape[1:] == shape and self._has_coils(layout.channels):
+            share = np.moveaxis(np.repeat(share, 2, axis=0), 0, -1)
         extra = share.shape[len(shape) :]
         fits = layout.channels == "any" or extra in ((), (layout.channels,))
         if share.shape[: len(shape)] != shape or len(extra) > 1 or not fits:

@@ -118,6 +118,25 @@ def test_holes_of_measurements_are_their_masks(name):
     assert told[0].to_dict() == told[1].to_dict()
 
 
+def test_complex_measurements_of_coils_and_of_one():
+    """k-space as physicists have it, with coils before rows and columns."""
+    draws = np.random.default_rng(1)
+    coils = draws.normal(size=(3, *SHAPE)) + 1j * draws.normal(size=(3, *SHAPE))
+    masks = line_masks(4, 2)
+    Y = np.where(masks[:, None], 1 + 1j, np.nan) * np.ones((1, 3, 1, 1))
+    for operator, stack in [(MRI(1), Y[:, 0]), (MRI(1, sensitivities=coils), Y)]:
+        told = [
+            check_group_rank(operator, masks=m, method="dense") for m in (stack, masks)
+        ]
+        singular = dense(operator, masks[:, None], None, 2)
+        assert told[0].rank == told[1].rank == rank(singular, 1e-3)
+        assert told[0].sigma_ratio == pytest.approx(told[1].sigma_ratio, abs=1e-9)
+    one_coil = Y.copy()
+    one_coil[:, 1:] = np.nan
+    report = check_group_rank(MRI(1, sensitivities=coils), masks=one_coil)
+    assert report.m == told[1].m / 3
+
+
 def test_rank_goes_by_what_any_keeps_and_sigma_by_how_many():
     masks = np.ones((50, *SHAPE), dtype=bool)
     masks[1:, 3, 4] = False
