@@ -17,7 +17,7 @@ from ._bounds import count_orbits, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
 from ._diagonal import diagonal_spectrum
-from ._fourier import fourier_spectrum, other_factors
+from ._fourier import fourier_spectrum, other_factors, shift_invariant_spectrum
 from ._gram import gram_spectrum
 from ._innovation import innovation
 from ._lanczos import lanczos_spectrum
@@ -346,6 +346,8 @@ def _auto_spectrum(system, report, invariance, budget):
     # pixels are permuted, or stay
     if report.irreducible_bound is not None or not system.has_group:
         spectrum = diagonal_spectrum(system, tol, budget)
+    if spectrum is None and not system.has_group:
+        spectrum = shift_invariant_spectrum(system, tol)
     # Where null(A) stays in place the rank is that of A, and need not be known.
     invariant = invariance is not None and invariance.invariant
     settled = invariant and system.m < system.n and system.n > _SMALL

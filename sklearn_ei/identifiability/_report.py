@@ -150,7 +150,8 @@ class GroupRankReport:
         yield "n, m, |G|", f"{self.n}, {self.m}, {self.group_order}"
         if self.n_masks:
             yield "masks", f"{self.n_masks}; m is what any of them keeps"
-        yield "group", "exact" if self.is_exact else "interpolated"
+        action = "exact" if self.is_exact else "interpolated"
+        yield "group", action if self.group_order > 1 else "the identity alone"
         yield (
             "m·|G| ≥ n",
             f"{self.count_bound} ≥ {self.n}"

@@ -177,6 +177,20 @@ def test_operators_do_what_a_group_cannot():
     assert "FAIL_INVARIANT" in cheap_failure(MRI(1, SHAPE), Shifts(), masks=masks[:1])
 
 
+def test_lines_without_a_group_have_a_closed_form():
+    masks = line_masks(12, 3)
+    report = check_group_rank(MRI(1), masks=masks)
+    assert report.method.startswith("Fourier, closed form")
+    assert report.certificate == "exact"
+    # A line that k of N masks keep has σ² = k/N.
+    share = masks[:, 0].mean(0)
+    assert report.sigma_max == pytest.approx(np.sqrt(share.max()), rel=1e-5)
+    assert report.sigma_min == pytest.approx(np.sqrt(share.min()), rel=1e-5)
+    coils = np.ones((2, *SHAPE)) * (1 + np.arange(8) / 8)  # not shift-invariant
+    several = check_group_rank(MRI(1, sensitivities=coils), masks=masks)
+    assert not several.method.startswith("Fourier")
+
+
 def test_too_few_measurements_in_all_masks_together():
     report = check_group_rank(CompressedSensing(30, SHAPE), masks=np.ones((9, 30)) > 0)
     assert report.verdict == "FAIL_COUNT"
