@@ -17,10 +17,11 @@ from ._bounds import count_orbits, rank_bound
 from ._budget import Budget, OutOfTimeError
 from ._dense import dense_spectrum
 from ._diagonal import diagonal_spectrum
-from ._fourier import fourier_spectrum, other_factors
+from ._fourier import fourier_spectrum, other_factors, shift_invariant_spectrum
 from ._gram import gram_spectrum
 from ._innovation import innovation
 from ._lanczos import lanczos_spectrum
+from ._masks import Masks
 from ._range_invariance import (
     RangeInvarianceReport,
     commuting_generators,
@@ -38,8 +39,9 @@ _SMALL = 4096  # up to this size the rank is computed even if the answer is know
 @own_torch()
 def check_group_rank(
     operator: ForwardOperator,
-    group: Group,
+    group: Group | None = None,
     *,
+    masks: Any = None,
     image_shape: tuple[int, ...] | None = None,
     tol: float = 1e-3,
     method: str = "auto",
@@ -47,19 +49,27 @@ def check_group_rank(
     random_state: Any = None,
     verbose: int = 0,
 ) -> GroupRankReport:
-    """Tell whether a group can help to learn the null space of an operator.
+    """Tell whether a group, or several masks, can help to learn a null space.
 
     Equivariant imaging can learn what A does not measure only if the stacked
     M = [A T_1; …; A T_|G|] has rank n (Theorem 1 of [1]_), and not if the range
-    of Aᵀ is invariant under the group (Corollary 1). Both are necessary; nothing
-    that is computed here promises that learning will succeed.
+    of Aᵀ is invariant under the group (Corollary 1). Where samples are measured by
+    operators A_1, …, A_N that keep different measurements, all [A_i T_g] count, and
+    [A_1; …; A_N] without a group [2]_. Both are necessary; nothing that is computed
+    here promises that learning will succeed.
 
     Parameters
     ----------
     operator : ForwardOperator
         A.
-    group : Group
-        {T_g}, products included; with the same interpolation as in training.
+    group : Group or None, default=None
+        {T_g}, products included; with the same interpolation as in training. None:
+        there are masks alone.
+    masks : array-like of shape (n_masks, *measurement_shape[, n_channels]), \
+            default=None
+        Of the operators A_i = M_i A: bools, true where measured, or the measurements
+        of all samples, NaN where there are none. A channel axis may be left out. None:
+        all is measured by A.
     image_shape : tuple of int, default=None
         Shape of the images where the operator leaves it open, channels (if
         any) last. Where A acts on all channels alike, each of them counts.
@@ -91,20 +101,32 @@ def check_group_rank(
     Raises
     ------
     TypeError, ValueError
-        If operator and group do not fit, one of them is not linear, the adjoint
-        is not the transpose, or a method is asked for that cannot do it.
+        If operator, group and masks do not fit, one of them is not linear, the
+        adjoint is not the transpose, or a method is asked for that cannot do it.
 
     See Also
     --------
     check_range_invariance : Corollary 1 alone.
 
+    Notes
+    -----
+    With the mean mask M̄ = (1/N) Σ_i M_i, a diagonal matrix,
+
+        S = 1/(N |G|) Σ_i Σ_g T_gᵀ Aᵀ M_i A T_g = 1/|G| Σ_g T_gᵀ Aᵀ M̄ A T_g,
+
+    so that N masks cost no more than one. The rank of M is that with all measurements
+    that any mask keeps, however few do; σ tells how often.
+
     References
     ----------
     .. [1] D. Chen, J. Tachella and M. E. Davies, "Equivariant Imaging: Learning
        Beyond the Range Space", ICCV 2021.
+    .. [2] J. Tachella, D. Chen and M. E. Davies, "Unsupervised Learning From Incomplete
+       Measurements for Inverse Problems", NeurIPS 2022.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sklearn_ei import check_group_rank
     >>> from sklearn_ei.groups import Reflections, Shifts
     >>> from sklearn_ei.operators import Inpainting
@@ -113,6 +135,12 @@ def check_group_rank(
     'PASS_NECESSARY'
     >>> check_group_rank(operator, Reflections()).verdict
     'FAIL_COUNT'
+
+    Twenty frames that have lost 70 % of their pixels each, at different places:
+
+    >>> kept = np.random.default_rng(0).random((20, 16, 16)) > 0.7
+    >>> check_group_rank(Inpainting(0, image_shape=(16, 16)), masks=kept).verdict
+    'PASS_NECESSARY'
     """
     check_real("tol", tol, min_val=0, max_val=1, include_boundaries="neither")
     check_option("method", method, _METHODS)
@@ -121,20 +149,22 @@ def check_group_rank(
             max_seconds, "max_seconds", Real, min_val=0, include_boundaries="neither"
         )
     budget = Budget(max_seconds, verbose)
-    system = _make_system(operator, group, image_shape, random_state)
-    report = _new_report(system, tol)
+    masks = None if masks is None else Masks(masks)
+    system = _make_system(operator, group, image_shape, random_state, masks)
+    report = _new_report(system, tol, masks)
     spectrum = invariance = moved = None
     try:
         _count(system, report, budget)
         judge(report, None, None, None)
         if not (report.failed and method == "auto"):
-            invariance = range_invariance(system, budget)
-            _record_invariance(report, invariance)
+            if system.has_group:
+                invariance = range_invariance(system, budget)
+                _record_invariance(report, invariance)
             spectrum = _find_spectrum(system, report, method, invariance, budget)
             if spectrum is not None:
                 _record_spectrum(system, report, spectrum)
             judge(report, spectrum, invariance, None)
-            if method != "count" and not report.failed:
+            if method != "count" and not report.failed and system.has_group:
                 budget.tell("innovation index")
                 moved = innovation(system, budget)
                 _record_innovation(report, moved)
@@ -209,7 +239,7 @@ def check_range_invariance(
     return range_invariance(system, Budget(max_seconds), n_iterations, tol)
 
 
-def cheap_failure(operator, group, max_seconds=1.0):
+def cheap_failure(operator, group, max_seconds=1.0, masks=None):
     """Return why learning is ruled out, or None; what takes about a second.
 
     Counting, and Corollary 1 where T_g commutes with AᵀA.
@@ -222,6 +252,8 @@ def cheap_failure(operator, group, max_seconds=1.0):
         Resolved.
     max_seconds : float, default=1.0
         Looked at between steps.
+    masks : array-like, default=None
+        As for :func:`check_group_rank`.
 
     Returns
     -------
@@ -229,12 +261,15 @@ def cheap_failure(operator, group, max_seconds=1.0):
         Verdict and sentence.
     """
     budget = Budget(max_seconds)
-    system = System(operator, group, None, make_generator(0), torch.float32)
-    report = _new_report(system, 1e-3)
+    masks = None if masks is None else Masks(masks)
+    system = System(
+        operator, group, None, make_generator(0), dtype=torch.float32, masks=masks
+    )
+    report = _new_report(system, 1e-3, masks)
     try:
         _count(system, report, budget)
         judge(report, None, None, None)
-        if not report.failed and system.m < system.n:
+        if not report.failed and system.m < system.n and system.has_group:
             generators, commuting = commuting_generators(system, budget)
             if len(commuting) == len(generators):
                 judge(report, None, range_invariance(system, budget), None)
@@ -244,18 +279,19 @@ def cheap_failure(operator, group, max_seconds=1.0):
 
 
 # ----------------------------------------------------------------------- steps
-def _make_system(operator, group, image_shape, random_state):
+def _make_system(operator, group, image_shape, random_state, masks=None):
     # None is no draw from NumPy's global generator, which is the user's.
     seed = secrets.randbits(31) if random_state is None else draw_seed(random_state)
     generator = make_generator(seed)
-    return System(operator, group, image_shape, generator)
+    return System(operator, group, image_shape, generator, masks=masks)
 
 
-def _new_report(system, tol):
+def _new_report(system, tol, masks):
     n, m = system.n * system.copies, system.m * system.copies
     return GroupRankReport(
         n=n,
         m=m,
+        n_masks=0 if masks is None else masks.n_masks,
         group_order=system.group.n_elements,
         is_exact=system.group.is_exact,
         tol=tol,
@@ -265,10 +301,10 @@ def _new_report(system, tol):
 
 
 def _count(system, report, budget):
-    orbits = count_orbits(system, budget)
+    orbits = count_orbits(system, budget) if system.has_group else None
     if orbits is not None:
         report.irreducible_bound = system.channels * orbits * system.copies
-        if system.group.is_cyclic:
+        if system.group.is_cyclic and report.n_masks == 0:
             ceiling = (system.m - system.channels * orbits - 1) / 2
             report.signal_dimension_ceiling = max(0.0, ceiling * system.copies)
     report.rank_interval = (0, system.copies * rank_bound(system, orbits))
@@ -307,10 +343,14 @@ def _auto_spectrum(system, report, invariance, budget):
     others = other_factors(system.group)
     if others is not None:
         return fourier_spectrum(system, others, tol, budget)
-    if report.irreducible_bound is not None:  # pixels are permuted
+    # pixels are permuted, or stay
+    if report.irreducible_bound is not None or not system.has_group:
         spectrum = diagonal_spectrum(system, tol, budget)
+    if spectrum is None and not system.has_group:
+        spectrum = shift_invariant_spectrum(system, tol)
     # Where null(A) stays in place the rank is that of A, and need not be known.
-    settled = invariance.invariant and system.m < system.n and system.n > _SMALL
+    invariant = invariance is not None and invariance.invariant
+    settled = invariant and system.m < system.n and system.n > _SMALL
     if spectrum is None and not settled:
         if system.n <= _GRAM_PIXELS:
             spectrum = gram_spectrum(system, tol, budget)

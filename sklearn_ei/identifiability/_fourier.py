@@ -10,6 +10,7 @@ from scipy import stats
 from ._diagonal import pixel_weights
 from ._matrices import batch_size, matrix_rows
 from ._spectrum import ZERO, from_values
+from ._system import relative_error
 
 _EXACT_SECONDS = 20.0  # what m transforms may take before probes are drawn
 _N_PROBES = 64
@@ -76,16 +77,38 @@ def _closed_form(system):
         system.null_space_moves_with(g) < system.identity_tolerance
         for g in system.group.generators().tolist()
     ):
-        impulses = torch.zeros(
-            (system.channels, system.channels, system.pixels), dtype=torch.float64
-        )
-        for c in range(system.channels):
-            impulses[c, c, 0] = 1
-        response = _fft(system, system.normal(impulses.flatten(1)))
-        # response[c', c, ω] = S(ω)[c, c'].
-        gram = response.permute(2, 1, 0)
-        return (gram + gram.mH) / 2
+        return _transfer(system)
     return None
+
+
+def _transfer(system):
+    """Return the transfer function of AᵀA, which commutes with shifts."""
+    impulses = torch.zeros(
+        (system.channels, system.channels, system.pixels), dtype=torch.float64
+    )
+    for c in range(system.channels):
+        impulses[c, c, 0] = 1
+    response = _fft(system, system.normal(impulses.flatten(1)))
+    # response[c', c, ω] = S(ω)[c, c'].
+    gram = response.permute(2, 1, 0)
+    return (gram + gram.mH) / 2
+
+
+def shift_invariant_spectrum(system, tol):
+    """Return the exact spectrum of S = AᵀA without a group, or None.
+
+    For S that commutes with cyclic shifts, which random images tell, as for lines of
+    k-space: its eigenvalues are those of its transfer function.
+    """
+    w = system.images(system.randn())
+    for axis in range(2, w.ndim):
+        first, second = (
+            system.normal(w.roll(1, axis).flatten(1)),
+            system.images(system.normal(w.flatten(1))).roll(1, axis).flatten(1),
+        )
+        if not relative_error(first, second) < system.identity_tolerance:
+            return None
+    return _finish(system, _transfer(system), tol, method="Fourier, closed form")
 
 
 def _accumulate(gram, transforms):

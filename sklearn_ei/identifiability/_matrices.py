@@ -58,7 +58,7 @@ def _own_matrix(system):
     matrix = system.operator.as_sparse()
     if matrix is None or matrix.shape != (len(system.rows), system.n):
         return None
-    matrix = sparse.csr_array(matrix, dtype=np.float64)[system.rows.numpy()]
+    matrix = system.weight_rows(sparse.csr_array(matrix, dtype=np.float64)).tocsr()
     # Numbers of its own: what is drawn later does not depend on how A is stored.
     w = torch.randn((1, system.n), generator=make_generator(0), dtype=torch.float64)
     expected = system.forward(w)[0]

@@ -20,9 +20,12 @@ class GroupRankReport:
     sentence : str
         The verdict in words.
     n, m : int
-        Pixels times channels; real measurements that are not always zero.
+        Pixels times channels; real measurements that are not always zero or, with
+        masks, that any of them keeps.
+    n_masks : int
+        Of the operators; 0 if the check was given none.
     group_order : int
-        |G|.
+        |G|; 1 without a group.
     is_exact : bool
         Whether the group is an exact unitary representation.
     tol : float
@@ -32,14 +35,16 @@ class GroupRankReport:
     irreducible_bound : int or None
         max_j c_j/s_j, which m has to reach; None where it is not known.
     rank : int or None
-        Number of singular values of M = [A T_1; …; A T_|G|] of at least
+        Number of singular values of M = [A T_1; …; A T_|G|], stacked for all masks, of
+        at least
         ``tol``·σ_max, where it is known exactly.
     rank_interval : tuple of int
         Between which it lies.
     nullity : int or None
         Directions with σ < 1e-7·σ_max, zero to float64.
     sigma_max, sigma_min : float or None
-        Of S^½, S = (1/|G|) Σ_g T_gᵀAᵀA T_g, for ``elements``.
+        Of S^½, S = (1/|G|) Σ_g T_gᵀAᵀA T_g, for ``elements``, AᵀA being its mean over
+        masks.
     sigma_ratio : float or None
         σ_min/σ_max.
     sigma_kind : str or None
@@ -84,6 +89,7 @@ class GroupRankReport:
     sentence: str = ""
     n: int = 0
     m: int = 0
+    n_masks: int = 0
     group_order: int = 0
     is_exact: bool = False
     tol: float = 1e-3
@@ -142,7 +148,10 @@ class GroupRankReport:
     def _lines(self):
         low, high = self.rank_interval
         yield "n, m, |G|", f"{self.n}, {self.m}, {self.group_order}"
-        yield "group", "exact" if self.is_exact else "interpolated"
+        if self.n_masks:
+            yield "masks", f"{self.n_masks}; m is what any of them keeps"
+        action = "exact" if self.is_exact else "interpolated"
+        yield "group", action if self.group_order > 1 else "the identity alone"
         yield (
             "m·|G| ≥ n",
             f"{self.count_bound} ≥ {self.n}"

@@ -3,10 +3,12 @@
 import math
 
 import torch
+from scipy import sparse
 
 from ..groups import Group
 from ..operators import check_operator
 from ..utils.params import brief, check_shape
+from ._masks import NoGroup
 
 # Constants of operators are float32: identities hold to about 1e-7 at best.
 _IDENTITY = {torch.float64: 1e-6, torch.float32: 2e-5}
@@ -19,7 +21,8 @@ class System:
     Parameters
     ----------
     operator : ForwardOperator
-    group : Group
+    group : Group or None
+        None, where there are masks: the identity alone.
     image_shape : tuple of int or None
         Needed where the operator leaves it open; channels, if any, last. Where A
         acts on all channels alike, so does S: one of them is computed with.
@@ -27,6 +30,10 @@ class System:
         Source of random test vectors.
     dtype : torch.dtype, default=torch.float64
         Float32 spares operators with a matrix a second one, for cheap checks.
+    masks : Masks or None, default=None
+        Of several operators M_i A. In the place of A is then M̄^½ A with the mean mask
+        M̄: its Gram matrix is the mean of theirs, Aᵀ M̄ A, and its rows are those that
+        any of them has.
 
     Attributes
     ----------
@@ -35,13 +42,35 @@ class System:
         of what is computed with; ``copies`` of it make up an image.
     """
 
-    def __init__(self, operator, group, image_shape, generator, dtype=torch.float64):
-        self.operator, n_channels = _resolve_operator(operator, image_shape)
+    def __init__(
+        self,
+        operator,
+        group,
+        image_shape,
+        generator,
+        *,
+        dtype=torch.float64,
+        masks=None,
+    ):
+        self.operator, n_channels = _resolve_operator(operator, image_shape, masks)
         layout = self.operator.image_layout
         self.image_shape = layout.shape
+        self.has_group = group is not None
+        if group is None and masks is None:
+            raise TypeError(
+                "Got group=None without masks, but expected a Group such as "
+                "Rotations(360), or the masks of several operators."
+            )
         self.group = _resolve_group(group, self.image_shape)
         self.channels = layout.n_channels
         self.copies = n_channels if layout.channels == "any" else 1
+        self._root = None
+        if masks is not None:
+            weights = masks.weights(self.operator.measurement_layout)
+            self._root = weights.sqrt().to(dtype)
+            if layout.channels == "any" and len(weights) > 1:
+                # Each channel is measured in its own way.
+                self.channels, self.copies = len(weights), 1
         if self.group.mixes_channels:
             self.channels, self.copies = self.channels * self.copies, 1
         self.pixels = math.prod(self.image_shape)
@@ -66,14 +95,26 @@ class System:
         return self._raw_forward(x)[:, self.rows]
 
     def _raw_forward(self, x):
-        return self.operator.forward(self.images(x)).flatten(1)
+        return self._weighted(self.operator.forward(self.images(x))).flatten(1)
+
+    def _weighted(self, y):
+        return y if self._root is None else y * self._root
 
     @torch.no_grad()
     def adjoint(self, y):
         """Return Aᵀ y for rows y of ``m`` measurements."""
         full = y.new_zeros((len(y), len(self.rows)))
         full[:, self.rows] = y
-        return self.operator.adjoint(full.reshape(-1, *self._y_shape)).flatten(1)
+        full = self._weighted(full.reshape(-1, *self._y_shape))
+        return self.operator.adjoint(full).flatten(1)
+
+    def weight_rows(self, matrix):
+        """Return M̄^½ times a sparse matrix of A, without rows that are always zero."""
+        rows = self.rows.numpy()
+        if self._root is None:
+            return matrix[rows]
+        root = self._root.expand(self._y_shape).flatten().numpy()
+        return sparse.diags_array(root[rows]) @ matrix[rows]
 
     def normal(self, x):
         """Return AᵀA x for rows x."""
@@ -92,7 +133,7 @@ class System:
     @torch.no_grad()
     def _check_maps(self):
         x = self.randn(2)
-        y = self.operator.forward(self.images(x))
+        y = self._weighted(self.operator.forward(self.images(x)))
         self._y_shape = tuple(y.shape[1:])
         # What a Gaussian image measures as exactly zero is zero for all images.
         self.rows = (y.flatten(1) != 0).any(0)
@@ -153,10 +194,15 @@ def relative_error(actual, expected):
     return float((actual - expected).norm() / expected.norm().clamp_min(1e-300))
 
 
-def _resolve_operator(operator, image_shape):
+def _resolve_operator(operator, image_shape, masks=None):
     check_operator(operator)
-    if image_shape is None:
+    if image_shape is None and masks is None:
         return operator.resolve(), 1
+    if image_shape is None:
+        layout, measured = masks.layouts(operator)
+        known = operator.measurement_layout.shape is not None
+        shape = None if known else measured.shape
+        return operator.resolve(measurement_shape=shape), layout.n_channels
     image_shape = check_shape("image_shape", image_shape)
     try:
         layout, _ = operator.layouts(image=image_shape)
@@ -172,6 +218,8 @@ def _resolve_operator(operator, image_shape):
 
 
 def _resolve_group(group, image_shape):
+    if group is None:
+        return NoGroup().resolve(image_shape)
     if not isinstance(group, Group):
         raise TypeError(
             f"Got group={brief(group)}, but expected a Group such as Rotations(360)."

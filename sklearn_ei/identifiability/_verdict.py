@@ -28,8 +28,20 @@ def judge(report, spectrum, invariance, moved):
     )
 
 
+def _who_sees(report):
+    """Return what the rows of M belong to."""
+    if report.n_masks == 0:
+        return "the elements of the group"
+    return "the masks" + (" and the elements of the group" * (report.group_order > 1))
+
+
 def _counting(report):
     m, n, order = report.m, report.n, report.group_order
+    if report.count_bound < n and report.n_masks and order == 1:
+        return "FAIL_COUNT", (
+            f"The masks keep {m} different measurements between them, fewer than the "
+            f"{n} unknowns: some images stay invisible whatever is learned."
+        )
     if report.count_bound < n:
         return "FAIL_COUNT", (
             f"{m} measurements seen through {order} group element(s) are "
@@ -67,7 +79,7 @@ def _deficient(report, spectrum):
     if spectrum.n_zero[0] > 0:
         return "FAIL_RANK", (
             f"{report.nullity or spectrum.n_zero[0]} of {report.n} directions are not "
-            "measured through any element of the group: what lies in them can never "
+            f"measured through any of {_who_sees(report)}: what lies in them can never "
             "be learned."
         )
     if spectrum.n_below[0] > 0:
@@ -109,7 +121,7 @@ def _full_rank(report, spectrum, moved):
             "sensitive to noise."
         )
     return "PASS_NECESSARY", (
-        f"The rank {surely} full: together, the elements of the group see every "
+        f"The rank {surely} full: together, {_who_sees(report)} see every "
         f"direction.{warning} {_NO_PROMISE}"
     )
 

@@ -21,16 +21,37 @@ class ReconstructionFunction(nn.Module):
         Whether they follow the last network as well. Noise in y argues against.
     dtype : torch.dtype, default=torch.float32
         In which the networks compute; the operator stays in float32.
+    average : GroupAverage or None, default=None
+        The elements of a group that f is averaged over in evaluation mode; in training
+        mode each sample has one at random. See :class:`GroupAveraged`.
     """
 
     def __init__(
-        self, stages, *, n_consistency=0, last_consistency=True, dtype=torch.float32
+        self,
+        stages,
+        *,
+        n_consistency=0,
+        last_consistency=True,
+        dtype=torch.float32,
+        average=None,
     ):
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.n_consistency = n_consistency
         self.last_consistency = last_consistency
         self.dtype = dtype
+        self.average = average
+
+    def begin_step(self, seed):
+        """Draw anew in the passes of a training step, the same in all of them.
+
+        Parameters
+        ----------
+        seed : int
+            Of the draws.
+        """
+        if self.average is not None:
+            self.average.step_seed = seed
 
     def n_steps_after(self, stage):
         """Return how many data-consistency steps follow a network."""
@@ -69,11 +90,29 @@ class ReconstructionFunction(nn.Module):
             Images.
         """
         x = A.pinv(y) if start is None else start
+        if self.average is None:
+            return self._reconstruct(x, y, A)
+        if self.average.training:
+            return self._reconstruct(x, y, A, self.average.draw(len(x)))
+        elements = self.average.elements
+        total = self._reconstruct(x, y, A, elements[0])
+        for g in elements[1:]:
+            total = total + self._reconstruct(x, y, A, g)
+        return total / len(elements)
+
+    def _reconstruct(self, x, y, A, g=None):
+        """Return f(y, A) from x = A†y or, with elements g, T_g f(y, A T_g)."""
         for i, stage in enumerate(self.stages):
-            x = self._take(stage, x)
+            x = self._take(stage, x) if g is None else self._take_turned(stage, x, g)
             for _ in range(self.n_steps_after(i)):
                 x = A.refine(x, y)
         return x
+
+    def _take_turned(self, stage, x, g):
+        """Return T_g G(T_g⁻¹ x), interpolating what the network adds alone."""
+        turned = self.average.group.inverse_transform(x, g)
+        added = self._take(stage, turned) - turned
+        return x + self.average.group.transform(added, g)
 
     def _take(self, stage, x):
         if x.ndim == 4:

@@ -30,6 +30,9 @@ class NetworkSpec(BaseEstimator, metaclass=ABCMeta):
     #: Steps x += w·A†(y − A x) after each of the networks.
     n_consistency = 0
 
+    #: Whether f is an average over a group; see :class:`GroupAveraged`.
+    averages = False
+
     @abstractmethod
     def build(self, n_channels, n_spatial_dims, generator):
         """Return the networks that take turns, with new weights.
@@ -47,6 +50,15 @@ class NetworkSpec(BaseEstimator, metaclass=ABCMeta):
         -------
         stages : list of torch.nn.Module
             From images (batch, channel, *image_shape) to such images.
+        """
+
+    def build_average(self, image_shape):
+        """Return the :class:`GroupAverage` that f takes; None if it takes none.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            Of the images.
         """
 
     def check(self):
@@ -136,6 +148,11 @@ class Unrolled(NetworkSpec):
         check_scalar(self.n_consistency, "n_consistency", Integral, min_val=0)
         part = self._part()
         check_network(part, "network of Unrolled")
+        if getattr(part, "averages", False):
+            raise ValueError(
+                f"Got network={brief(part)} of Unrolled, but expected the average "
+                "outside: GroupAveraged(Unrolled(…), group)."
+            )
         if isinstance(part, NetworkSpec) and part.n_consistency > 0:
             raise ValueError(
                 f"Got network={brief(part)} of Unrolled, whose own n_consistency would "
@@ -270,6 +287,28 @@ def build_stages(network, image_layout, seed, *, trial=True):
     if n_dims == 2:
         stages = [stage.to(memory_format=torch.channels_last) for stage in stages]
     return stages
+
+
+def build_average(network, image_layout):
+    """Return the average over a group that f takes, or None.
+
+    Parameters
+    ----------
+    network : NetworkSpec, torch.nn.Module or callable
+        As for :func:`build_stages`.
+    image_layout : Layout
+        Of the images, settled.
+
+    Returns
+    -------
+    average : GroupAverage or None
+
+    Raises
+    ------
+    ValueError
+        If the group cannot act on such images.
+    """
+    return as_spec(network).build_average(image_layout.shape)
 
 
 @torch.no_grad()

@@ -348,7 +348,11 @@ def _check_sizes(estimator, n_weights):
     sizes = {
         name.rpartition("__")[2]: value
         for name, value in described.items()
-        if name.startswith("network__") and type(value) is int
+        if name.startswith("network__")
+        and type(value) is int
+        # A group's numbers, and how many elements are averaged over, make no weights.
+        and "__group__" not in name
+        and name != "network__n_elements"
     }
     _expect(
         max([estimator.image_layout_.n_channels, *sizes.values()]) <= n_weights

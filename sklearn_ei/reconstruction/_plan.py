@@ -15,6 +15,7 @@ from ..model_selection import score_without_truth
 from ..networks import (
     PatchDiscriminator,
     ReconstructionFunction,
+    build_average,
     build_module,
     build_stages,
 )
@@ -401,6 +402,7 @@ def make_function(network, data_term, image_layout, precision, seed, *, trial=Tr
         n_consistency=getattr(network, "n_consistency", 0),
         last_consistency=data_term.trusts_measurements,
         dtype=precision,
+        average=build_average(network, image_layout),
     )
 
 

@@ -117,6 +117,8 @@ class ReconstructionNet(NeuralNet):
         elements = self.criterion_.draw(len(y))
         if elements is not None:
             elements = elements.to(self.device, non_blocking=True)
+        if getattr(self.module_, "average", None) is not None:
+            self.module_.begin_step(self._step_seed())
         # What processes tell each other is in no record.
         captured = self.captured_ if self.processes is None else None
         if captured is not None:
@@ -132,11 +134,14 @@ class ReconstructionNet(NeuralNet):
         """
         if not may_draw(self.module_, self.criterion_):
             return nullcontext()
+        return seeded_torch(self._step_seed(), torch.device(self.device))
+
+    def _step_seed(self):
+        """Return a seed that follows from the number of the step, and the process."""
         rank = 0 if self.processes is None else self.processes.rank
         history = self.history
         number = len(history), len(history[-1]["batches"])
-        seed = mix_seeds(self.seed, *number, rank)
-        return seeded_torch(seed, torch.device(self.device))
+        return mix_seeds(self.seed, *number, rank)
 
     def evaluate(self, y, truth, start, elements):
         """Return the objective of a batch.

@@ -37,8 +37,9 @@ def can_capture(net):
     Returns
     -------
     possible : bool
-        False if a term draws numbers as it goes, the network has dropout, or a
-        callback looks at the gradients of each step, sets rates or freezes weights.
+        False if a term draws numbers as it goes, the network has dropout or is
+        averaged over a group, or a callback looks at the gradients of each step, sets
+        rates or freezes weights.
     """
     callbacks = [cb for _, cb in net.callbacks_]
     meddles = any(
@@ -47,6 +48,7 @@ def can_capture(net):
         for cb in callbacks
     )
     random = has_random_layers(net.module_)
+    random |= getattr(net.module_, "average", None) is not None
     return net.criterion_.depends_on_tensors_alone and not meddles and not random
 
 

@@ -35,6 +35,8 @@ def predict_memory(net, y):
     """
     function, objective = net.module_, net.criterion_
     function.eval()
+    if getattr(function, "average", None) is not None:
+        function.average.train()  # a step takes one element, not their average
     y = y.to(net.device)
     A, y = part_of(objective.data_term.operator, y)
     once, twice = (_kept(function, y.repeat(n, *[1] * (y.ndim - 1)), A) for n in (1, 2))
