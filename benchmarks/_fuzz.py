@@ -46,6 +46,7 @@ from sklearn_ei.operators import (
     FanBeamCT,
     Inpainting,
     MatrixOperator,
+    ModelMismatchWarning,
     ParallelBeamCT,
 )
 
@@ -379,7 +380,9 @@ def fault_of(call):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            # What is drawn is no measurement of anything: a fit says so.
             warnings.simplefilter("ignore", GroupRankWarning)
+            warnings.simplefilter("ignore", ModelMismatchWarning)
             results = call()
     except (ValueError, TypeError) as error:
         if not raised_by_us(error):
