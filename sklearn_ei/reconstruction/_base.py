@@ -1,5 +1,6 @@
 """What all reconstruction estimators share."""
 
+import time
 import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any
@@ -176,6 +177,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         else:
             images = check_out(out, shape, Y)
         start, size = 0, self._predict_batch_size
+        progress = _Progress(len(Y), getattr(self, "verbose", 0) and len(Y) > size)
         while start < len(Y):
             batch = slice(start, start + size)
             y = self.measurement_layout_.to_tensor(Y[batch])
@@ -188,6 +190,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
                 fits = True
             if fits:
                 start += size
+                progress.say(min(start, len(Y)))
             else:  # outside of the except clause, which holds on to the memory
                 size = _halve(min(size, len(Y) - start))
         return images
@@ -244,6 +247,23 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+class _Progress:
+    """Prints how many samples are done, at most about twenty times."""
+
+    def __init__(self, n_samples, wanted):
+        self.n_samples, self.wanted = n_samples, wanted
+        self.start, self.shown = time.perf_counter(), 0
+
+    def say(self, n_done):
+        if self.wanted and (
+            n_done == self.n_samples or n_done - self.shown >= self.n_samples / 20
+        ):
+            seconds = time.perf_counter() - self.start
+            text = f"{n_done} of {self.n_samples} samples reconstructed, {seconds:.1f} s"
+            print(text, flush=True)
+            self.shown = n_done
 
 
 def _halve(size):
