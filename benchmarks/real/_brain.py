@@ -61,7 +61,8 @@ def sensitivities(kspace, calibration):
     width = len(calibration)
     window = np.zeros(kspace.shape[1:])
     rows = np.arange(n_rows // 2 - width // 2, n_rows // 2 - width // 2 + width)
-    window[np.ix_(rows, calibration)] = np.outer(np.hanning(width), np.hanning(width))
+    smooth = np.hanning(width + 2)[1:-1]  # without the zeros at the ends
+    window[np.ix_(rows, calibration)] = np.outer(smooth, smooth)
     axes = (-2, -1)
     shifted = np.fft.ifftshift(kspace * window, axes=axes)
     coils = np.fft.fftshift(np.fft.ifft2(shifted, axes=axes), axes=axes)

@@ -106,7 +106,7 @@ def from_file(options):
 
 
 def _read(path, layout):
-    """Return readings (rows, views, bins), (dark, flat), angles; whether log is taken."""
+    """Return readings, (dark, flat), angles, and whether the logarithm is taken."""
     if not path.is_file():
         raise SystemExit(f"Got {path}, but there is no such file.")
     if zipfile.is_zipfile(path):

@@ -69,20 +69,19 @@ def dls(path, *, all_rows=False):
 
 def htc(path, **_):
     """A plastic disc with holes, laboratory fan beam: attenuations."""
-    values = {
-        name: read_numpy(path, name).data
-        for name in ("sinogram", "angles", "source_distance_mm")
-        + ("detector_distance_mm", "bin_size_mm")
-    }
     binner = DetectorBinner(2)
-    Y = binner.fit_transform(values["sinogram"][np.newaxis])
+    Y = binner.fit_transform(read_numpy(path, "sinogram").data[np.newaxis])
+    source, detector, pitch = (
+        float(read_numpy(path, f"{name}_mm").data)
+        for name in ("source_distance", "detector_distance", "bin_size")
+    )
     everything = FanBeamCT(
-        angles=values["angles"],
+        angles=read_numpy(path, "angles").data,
         image_shape=(96, 96),
         pixel_size=0.75,
-        source_distance=float(values["source_distance_mm"]),
-        detector_distance=float(values["detector_distance_mm"]),
-        **binner.geometry(bin_size=float(values["bin_size_mm"])),
+        source_distance=source,
+        detector_distance=detector,
+        **binner.geometry(bin_size=pitch),
     )
     rows = np.arange(1)
     return sparse_views(

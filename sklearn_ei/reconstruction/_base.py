@@ -261,7 +261,9 @@ class _Progress:
             n_done == self.n_samples or n_done - self.shown >= self.n_samples / 20
         ):
             seconds = time.perf_counter() - self.start
-            text = f"{n_done} of {self.n_samples} samples reconstructed, {seconds:.1f} s"
+            text = (
+                f"{n_done} of {self.n_samples} samples reconstructed, {seconds:.1f} s"
+            )
             print(text, flush=True)
             self.shown = n_done
 
