@@ -31,8 +31,8 @@ from sklearn_ei.operators import ParallelBeamCT, estimate_detector_offset
 from sklearn_ei.preprocessing import DetectorBinner, transmission_to_attenuation
 
 # %%
-# The file: twelve rows of a detector, 24 views, 288 bins of which six make a pixel. From
-# row to row one phantom fades into another, as neighbouring rows of an object do.
+# The file: twelve rows of a detector, 24 views, 288 bins of which four make a pixel.
+# From row to row one phantom fades into another, as neighbouring rows of an object do.
 
 shape, rng = (48, 48), np.random.default_rng(0)
 first, last = 0.1 * make_thorax_phantoms(2, shape, random_state=3)

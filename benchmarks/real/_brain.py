@@ -56,7 +56,7 @@ def sensitivities(kspace, calibration):
        Magnetic Resonance in Medicine 42 (1999).
     """
     if hasattr(operators, "estimate_sensitivities"):
-        return operators.estimate_sensitivities(kspace)
+        return operators.estimate_sensitivities(kspace[np.newaxis])[0]
     n_rows = kspace.shape[1]
     width = len(calibration)
     window = np.zeros(kspace.shape[1:])
