@@ -12,6 +12,7 @@ from _bad_inputs import TINY, is_one_sentence, raised_by_us
 from hypothesis import strategies as st
 
 from sklearn_ei import (
+    DivergenceError,
     EquivariantReconstructor,
     GroupRankWarning,
     PseudoInverseReconstructor,
@@ -388,6 +389,9 @@ def fault_of(call):
         if not raised_by_us(error):
             return "error from below", error
         return ("refused" if is_one_sentence(str(error)) else "not one sentence"), error
+    except DivergenceError as error:
+        # With steps of a drawn size a training may, and says so.
+        return "diverged", error
     except Exception as error:
         return "error of another class", error
     finite = all(np.isfinite(np.asarray(r, dtype=float)).all() for r in results)

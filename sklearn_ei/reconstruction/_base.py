@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
@@ -41,6 +42,14 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
             yield from (fact for fact in group._facts() if fact[0] != "images")
         if hasattr(self, "alpha_"):
             yield "α", f"{self.alpha_:.4g}"
+
+    def _validate_params(self):
+        """Validate parameters as scikit-learn does, in one line."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:  # arrays are shown in several
+            text = " ".join(str(error).split())
+            raise InvalidParameterError(text) from None
 
     def _resolve_operator(self, Y, truth=None):
         """Return the fitted attributes that follow from the operator and a stack.
