@@ -12,6 +12,7 @@ from _bad_inputs import TINY, is_one_sentence, raised_by_us
 from hypothesis import strategies as st
 
 from sklearn_ei import (
+    DivergenceError,
     EquivariantReconstructor,
     GroupRankWarning,
     PseudoInverseReconstructor,
@@ -46,6 +47,7 @@ from sklearn_ei.operators import (
     FanBeamCT,
     Inpainting,
     MatrixOperator,
+    ModelMismatchWarning,
     ParallelBeamCT,
 )
 
@@ -379,12 +381,17 @@ def fault_of(call):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            # What is drawn is no measurement of anything: a fit says so.
             warnings.simplefilter("ignore", GroupRankWarning)
+            warnings.simplefilter("ignore", ModelMismatchWarning)
             results = call()
     except (ValueError, TypeError) as error:
         if not raised_by_us(error):
             return "error from below", error
         return ("refused" if is_one_sentence(str(error)) else "not one sentence"), error
+    except DivergenceError as error:
+        # With steps of a drawn size a training may, and says so.
+        return "diverged", error
     except Exception as error:
         return "error of another class", error
     finite = all(np.isfinite(np.asarray(r, dtype=float)).all() for r in results)

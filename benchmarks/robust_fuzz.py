@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 SMOKE = ["--cases", "30"]
-FINE = ("result", "refused")
+FINE = ("result", "refused", "diverged")
 
 
 def main():

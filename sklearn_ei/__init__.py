@@ -38,6 +38,7 @@ _LAZY = {
     "TotalVariationReconstructor": "reconstruction",
     "TrainingCurveDisplay": "inspection",
     "UncertaintyDisplay": "inspection",
+    "VolumeDisplay": "inspection",
     "check_group_rank": "identifiability",
     "check_range_invariance": "identifiability",
     "export_onnx": "persistence",
@@ -62,6 +63,7 @@ __all__ = [
     "TotalVariationReconstructor",
     "TrainingCurveDisplay",
     "UncertaintyDisplay",
+    "VolumeDisplay",
     "__version__",
     "check_group_rank",
     "check_range_invariance",
@@ -146,6 +148,9 @@ if TYPE_CHECKING:
     )
     from .inspection import (
         UncertaintyDisplay as UncertaintyDisplay,
+    )
+    from .inspection import (
+        VolumeDisplay as VolumeDisplay,
     )
     from .persistence import (
         ModelFileError as ModelFileError,

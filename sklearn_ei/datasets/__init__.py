@@ -6,7 +6,7 @@ from ._fetchers import fetch_ct100, fetch_urban100
 from ._folder import load_image_folder
 from ._hdf5 import read_hdf5
 from ._matlab import read_matlab
-from ._mrc import read_mrc
+from ._mrc import read_mrc, write_mrc
 from ._nifti import write_nifti
 from ._numpy import read_numpy
 from ._phantoms import make_thorax_phantoms
@@ -24,6 +24,7 @@ __all__ = [
     "read_numpy",
     "read_tiff_stack",
     "write_dicom_series",
+    "write_mrc",
     "write_nifti",
     "write_tiff",
 ]

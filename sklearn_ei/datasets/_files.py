@@ -15,6 +15,8 @@ from ..utils.params import brief, check_path
 # A number in the name of a file, with a decimal point unless there are several
 # (as in version numbers and the identifiers of DICOM), and a sign, or a hyphen.
 _NUMBER = re.compile(r"([-+−]?)((?<![\d.])\d+\.\d+(?!\.?\d)|\d+)")
+#: What the frames of a stack may be.
+LAYOUTS = ("stack", "projections")
 _INTEGER = re.compile(r"()(\d+)")
 
 
@@ -138,6 +140,24 @@ def _memory():
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
         return None
+
+
+def arranged(frames, layout, path):
+    """Return ``data``, frames as they are, or ``measurements``, a sinogram a row.
+
+    Projections are (n_views, n_rows, n_bins), their sinograms (n_rows, n_views,
+    n_bins); those of a memory map stay in its file.
+    """
+    if layout == "stack":
+        return {"data": frames}
+    if frames.ndim != 3:
+        raise ValueError(
+            f"Got {str(path)!r} with an array of shape {frames.shape}, but expected "
+            "projections (n_views, n_rows, n_bins)."
+        )
+    rows = np.moveaxis(frames, 1, 0)
+    left_in_file = isinstance(frames, np.memmap)
+    return {"measurements": rows if left_in_file else np.ascontiguousarray(rows)}
 
 
 def check_output(path, suffixes):

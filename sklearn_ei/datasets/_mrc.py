@@ -1,10 +1,23 @@
-"""MRC files, of electron microscopes: tilt series and stacks."""
+"""MRC files, of electron microscopes: tilt series, stacks and volumes."""
+
+import tempfile
+from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
+from ..utils.files import write_atomically
 from ..utils.params import check_option
-from ._files import check_fits, existing, readable, require
+from ..utils.validation import check_stack
+from ._files import (
+    arranged,
+    check_fits,
+    check_output,
+    check_spacing,
+    existing,
+    readable,
+    require,
+)
 
 _LAYOUTS = ("tilts", "stack")
 _EXPECTED = "an MRC file with all its data"
@@ -99,8 +112,7 @@ def read_mrc(path, layout="tilts", *, tilt_file=None, lazy=False):
     if layout == "stack":
         scan.data = data
         return scan
-    turned = np.moveaxis(data, 1, 0)
-    scan.measurements = turned if lazy else np.ascontiguousarray(turned)
+    scan.update(arranged(data, "projections", found))
     scan.angles = angles
     scan.bin_size = spacing[1] if spacing else None
     return scan
@@ -132,3 +144,46 @@ def _is_unsigned(header):
         header.extra2.tobytes(), header.nx.dtype, count=2, offset=40
     )
     return stamp == _IMOD_STAMP and not flags & _SIGNED
+
+
+def write_mrc(path, images, *, voxel_size=None):
+    """Write a stack of slices as one MRC volume of float32.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Ends in ``.mrc`` or ``.rec``; replaced if it exists; written completely or
+        not at all.
+    images : array-like of shape (n_slices, H, W)
+        Slices, along z; rows along y, columns along x.
+    voxel_size : tuple (slice, height, width), default=None
+        In mm; None where it is not known (zero in the file).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such folder, or images are no finite, real stack.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_ei.datasets import write_mrc
+    >>> volume = np.zeros((4, 8, 8), np.float32)
+    >>> write_mrc("volume.mrc", volume, voxel_size=(2e-6,) * 3)  # doctest: +SKIP
+    """
+    mrcfile = require("mrcfile", "write_mrc")
+    check_output(path, (".mrc", ".rec"))
+    checked = check_stack(images, "images", "images")
+    if checked.ndim != 3:
+        raise ValueError(
+            f"Got images of shape {checked.shape}, but expected (n_slices, H, W)."
+        )
+    size = (0.0, 0.0, 0.0)
+    if voxel_size is not None:
+        size = check_spacing("voxel_size", voxel_size, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "volume.mrc"
+        with mrcfile.new(made) as file:
+            file.set_data(checked)
+            file.voxel_size = tuple(mm / _MM_PER_ANGSTROM for mm in size[::-1])
+        write_atomically(path, [made.read_bytes()])

@@ -5,13 +5,13 @@ import zipfile
 import numpy as np
 from sklearn.utils import Bunch
 
-from ..utils.params import brief
-from ._files import check_fits, existing, readable
+from ..utils.params import brief, check_option
+from ._files import LAYOUTS, arranged, check_fits, existing, readable
 
 _EXPECTED = "a .npy or .npz file of numbers"
 
 
-def read_numpy(path, key=None, *, lazy=False):
+def read_numpy(path, key=None, *, layout="stack", lazy=False):
     """Read a stack from a ``.npy`` or ``.npz`` file; nothing is unpickled.
 
     Parameters
@@ -20,6 +20,9 @@ def read_numpy(path, key=None, *, lazy=False):
         The file.
     key : str, default=None
         Which array of an ``.npz`` file; may be left out if there is one.
+    layout : {"stack", "projections"}, default="stack"
+        ``"stack"``: the array as it is. ``"projections"``: an array of shape (n_views,
+        n_rows, n_bins), whose rows become sinograms.
     lazy : bool, default=False
         Whether to leave the array of an ``.npy`` file where it is, as a read-only
         memory map, which estimators read batch by batch.
@@ -27,7 +30,8 @@ def read_numpy(path, key=None, *, lazy=False):
     Returns
     -------
     stack : Bunch
-        With ``data``, the array as it is, and ``filenames``.
+        With ``filenames`` and ``data``, the array as it is, or ``measurements`` of
+        shape (n_rows, n_views, n_bins) for ``"projections"``.
 
     Raises
     ------
@@ -43,6 +47,7 @@ def read_numpy(path, key=None, *, lazy=False):
     >>> read_numpy("scans.npy").data.shape  # doctest: +SKIP
     (3, 8, 8)
     """
+    check_option("layout", layout, LAYOUTS)
     found = existing(path, kind="file")
     if zipfile.is_zipfile(found):
         data = _member(found, key, lazy)
@@ -61,7 +66,7 @@ def read_numpy(path, key=None, *, lazy=False):
             f"Got {str(found)!r} with values of type {data.dtype}, but expected "
             f"{_EXPECTED}."
         )
-    return Bunch(data=data, filenames=[str(found)])
+    return Bunch(**arranged(data, layout, found), filenames=[str(found)])
 
 
 def _member(path, key, lazy):

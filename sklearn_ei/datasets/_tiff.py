@@ -9,8 +9,11 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..utils.files import write_atomically
+from ..utils.params import check_option
 from ..utils.validation import check_stack
 from ._files import (
+    LAYOUTS,
+    arranged,
     check_fits,
     check_output,
     check_spacing,
@@ -26,7 +29,7 @@ _CENTIMETER, _MM_PER_UNIT = 3, {2: 25.4, 3: 10.0}
 _CHANNELS = "SC"  # samples of a pixel; channels, as microscopes record them
 
 
-def read_tiff_stack(path, *, pattern="*"):
+def read_tiff_stack(path, layout="stack", *, pattern="*"):
     """Read a stack of frames from a TIFF file, from a folder or a list of them.
 
     Parameters
@@ -36,6 +39,10 @@ def read_tiff_stack(path, *, pattern="*"):
         ``.tif`` or ``.tiff`` are read, one frame each, in the order of the numbers
         in their names (−60, 0.25, 2, 10); or a list of files, one frame each, which
         is read in its own order.
+    layout : {"stack", "projections"}, default="stack"
+        ``"stack"``: frames as they are. ``"projections"``: frames are views of a
+        detector whose rows are along the first axis of a frame, parallel to the
+        turning plane; rows become sinograms.
     pattern : str, default="*"
         Which files of a folder, such as ``"proj_*"`` where flats lie beside.
 
@@ -43,7 +50,8 @@ def read_tiff_stack(path, *, pattern="*"):
     -------
     stack : Bunch
         With ``data`` of shape (n_frames, H, W[, n_channels]), in the dtype of the
-        files; ``axes``, what its axes are in the file: the first one is for
+        files, or ``measurements`` of shape (n_rows, n_views, n_bins) in its place for
+        ``"projections"``; ``axes``, what its axes are in the file: the first one is for
         instance T (time) or Z (depth), Q or I where the file does not tell, and the
         last one S (samples of a pixel) or C (channels); ``pixel_spacing``, the
         height and width of a pixel in mm, or None where the file does not tell;
@@ -62,6 +70,7 @@ def read_tiff_stack(path, *, pattern="*"):
     Values are those of tifffile.
     """
     tifffile = require("tifffile", "read_tiff_stack")
+    check_option("layout", layout, LAYOUTS)
     if isinstance(path, list | tuple):
         files, single = [existing(file, kind="file") for file in path], False
     else:
@@ -96,7 +105,7 @@ def read_tiff_stack(path, *, pattern="*"):
             )
         stacks.append(frames)
     return Bunch(
-        data=stacks[0] if single else np.concatenate(stacks),
+        **arranged(stacks[0] if single else np.concatenate(stacks), layout, files[0]),
         axes=first[1],
         pixel_spacing=first[2],
         filenames=[str(file) for file in files],

@@ -60,7 +60,9 @@ class Reflections(Group):
         n_dims = len(image_shape)
         try:
             valid = all(
-                isinstance(axis, Integral) and -n_dims <= axis < n_dims
+                isinstance(axis, Integral)
+                and not isinstance(axis, bool)
+                and -n_dims <= axis < n_dims
                 for axis in self._axes
             )
         except TypeError:

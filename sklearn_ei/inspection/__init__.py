@@ -5,6 +5,7 @@ from ._group_rank import GroupRankDisplay
 from ._reconstruction import ReconstructionDisplay
 from ._training import TrainingCurveDisplay
 from ._uncertainty import UncertaintyDisplay
+from ._volume import VolumeDisplay
 
 __all__ = [
     "AlphaCurveDisplay",
@@ -12,4 +13,5 @@ __all__ = [
     "ReconstructionDisplay",
     "TrainingCurveDisplay",
     "UncertaintyDisplay",
+    "VolumeDisplay",
 ]

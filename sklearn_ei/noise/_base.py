@@ -233,10 +233,13 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
 
 
 def draw_poisson(clean, gain, generator):
-    """Return gain · Poisson(clean/gain); negative entries stay as they are."""
+    """Return gain · Poisson(clean/gain); negative entries stay as they are.
+
+    What is not finite stays so, which training notices when its epoch is over.
+    """
     if gain == 0:
         return clean
-    rate = clean.clamp_min(0)
+    rate = clean.clamp_min(0).masked_fill(~clean.isfinite(), 0)
     # Counts above 2²⁴ are not integers in float32; the error is far below noise.
     counts = torch.poisson(rate / gain, generator=generator)
     return clean + (gain * counts - rate)

@@ -90,7 +90,7 @@ def refuse_other_than_number(name, value, instead):
     """
     if isinstance(value, Number | str) or not hasattr(value, "__len__"):
         return
-    shape = getattr(value, "shape", (len(value),))
+    shape = value.shape if hasattr(value, "shape") else (len(value),)
     raise TypeError(
         f"Got {name} of type {type(value).__name__} and shape {tuple(shape)}, but "
         f"expected a number; pass {instead}."

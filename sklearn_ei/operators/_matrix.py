@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from sklearn.utils import check_scalar
 
 from ..utils.device import Constants
-from ..utils.params import check_shape
+from ..utils.params import brief, check_shape
 from ..utils.random import make_generator
 from ._base import ForwardOperator
 from ._dot_test import adjoint_error
@@ -257,7 +257,13 @@ def _product(x, constants, transposed):
 def _adapt(matrix):
     """Return a real floating-point ndarray, sparse array or LinearOperator."""
     if not sparse.issparse(matrix) and not hasattr(matrix, "matvec"):
-        matrix = np.asarray(matrix)
+        try:
+            matrix = np.asarray(matrix)
+        except ValueError as error:  # rows of different lengths
+            raise ValueError(
+                f"Got matrix={brief(matrix)}, but expected a real 2-D array, sparse "
+                "array or LinearOperator."
+            ) from error
     kind = getattr(getattr(matrix, "dtype", None), "kind", "f")
     if kind not in "fiub" or len(getattr(matrix, "shape", ())) != 2:
         raise ValueError(

@@ -120,7 +120,8 @@ def _suspects(operator, y):
     if air > 0 and not bool((y < -0.05 * air).any()):
         attenuation = -torch.log((y / air).clamp_min(1e-4))
         cause = "Y are transmitted intensities (see TransmissionToAttenuation)"
-        yield Suspect(cause, operator, attenuation)
+        if attenuation.any():  # else there is nothing in the beam
+            yield Suspect(cause, operator, attenuation)
     for cause, angles in _other_angles(operator):
         yield Suspect(cause, changed(operator, angles=angles), y)
     others = _fans if isinstance(operator, ParallelBeamCT) else _other_fans

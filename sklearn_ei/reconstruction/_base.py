@@ -1,5 +1,6 @@
 """What all reconstruction estimators share."""
 
+import time
 import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
 from ..metrics import psnr
@@ -41,6 +43,14 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
             yield from (fact for fact in group._facts() if fact[0] != "images")
         if hasattr(self, "alpha_"):
             yield "α", f"{self.alpha_:.4g}"
+
+    def _validate_params(self):
+        """Validate parameters as scikit-learn does, in one line."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:  # arrays are shown in several
+            text = " ".join(str(error).split())
+            raise InvalidParameterError(text) from None
 
     def _resolve_operator(self, Y, truth=None):
         """Return the fitted attributes that follow from the operator and a stack.
@@ -183,6 +193,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         else:
             images = check_out(out, shape, Y, is_complex=layout.is_complex)
         start, size = 0, self._predict_batch_size
+        progress = _Progress(len(Y), getattr(self, "verbose", 0) and len(Y) > size)
         while start < len(Y):
             batch = slice(start, start + size)
             y = self.measurement_layout_.to_tensor(Y[batch])
@@ -196,6 +207,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
                 fits = True
             if fits:
                 start += size
+                progress.say(min(start, len(Y)))
             else:  # outside of the except clause, which holds on to the memory
                 size = _halve(min(size, len(Y) - start))
         return images
@@ -258,6 +270,25 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+class _Progress:
+    """Prints how many samples are done, at most about twenty times."""
+
+    def __init__(self, n_samples, wanted):
+        self.n_samples, self.wanted = n_samples, wanted
+        self.start, self.shown = time.perf_counter(), 0
+
+    def say(self, n_done):
+        if self.wanted and (
+            n_done == self.n_samples or n_done - self.shown >= self.n_samples / 20
+        ):
+            seconds = time.perf_counter() - self.start
+            text = (
+                f"{n_done} of {self.n_samples} samples reconstructed, {seconds:.1f} s"
+            )
+            print(text, flush=True)
+            self.shown = n_done
 
 
 def _halve(size):

@@ -120,7 +120,8 @@ class EquivariantReconstructor(
         Determines initial weights, order of samples and drawn group elements.
         Pass an int for reproducible results.
     verbose : int, default=0
-        Above 0, print a line for each epoch.
+        Above 0, print a line for each epoch, and in ``predict`` how many samples of
+        several batches are done.
     callbacks : list of skorch callbacks, default=None
         Added to the net. For scikit-learn's own callbacks use
         ``set_callbacks`` (scikit-learn ≥ 1.9).

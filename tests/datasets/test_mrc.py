@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from sklearn_ei.datasets import read_mrc
+from sklearn_ei.datasets import read_mrc, write_mrc
 
 mrcfile = pytest.importorskip("mrcfile")
 SHAPE = (5, 4, 6)  # tilts, rows, bins
@@ -118,3 +118,29 @@ def test_files_that_are_refused(tmp_path, stack):
         os.mkfifo(tmp_path / "pipe.mrc")
         with pytest.raises(FileNotFoundError, match="a pipe"):
             read_mrc(tmp_path / "pipe.mrc")
+
+
+def test_a_volume_is_written_as_mrcfile_reads_it(tmp_path, stack):
+    path = tmp_path / "volume.rec"
+    write_mrc(path, stack, voxel_size=(3e-6, 2e-6, 1e-6))
+    with mrcfile.open(path) as file:
+        np.testing.assert_array_equal(file.data, stack)
+        assert file.is_volume()
+        # Å along x (columns), y (rows), z (slices)
+        assert file.voxel_size.tolist() == pytest.approx((10.0, 20.0, 30.0))
+    assert mrcfile.validate(path)
+    again = read_mrc(path, "stack")
+    np.testing.assert_array_equal(again.data, stack)
+    assert again.pixel_spacing == pytest.approx((2e-6, 1e-6))
+    write_mrc(path, stack)
+    assert read_mrc(path, "stack").pixel_spacing is None
+
+
+def test_a_volume_that_is_refused(tmp_path, stack):
+    with pytest.raises(ValueError, match="voxel_size"):
+        write_mrc(tmp_path / "x.mrc", stack, voxel_size=(1.0, 1.0))
+    with pytest.raises(ValueError, match=r"ends in \.mrc or \.rec"):
+        write_mrc(tmp_path / "x.tif", stack)
+    with pytest.raises(ValueError, match="n_slices"):
+        write_mrc(tmp_path / "x.mrc", stack[0])
+    assert not list(tmp_path.iterdir())

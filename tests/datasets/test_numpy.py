@@ -96,3 +96,18 @@ def test_what_is_no_numbers_is_refused_and_complex_values_are_kept(tmp_path):
     kspace = np.array([[1 + 2j, 3j]], dtype=np.complex64)
     np.save(tmp_path / "kspace.npy", kspace)
     np.testing.assert_array_equal(read_numpy(tmp_path / "kspace.npy").data, kspace)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_rows_of_projections_are_sinograms(tmp_path, images, lazy):
+    path = tmp_path / "projections.npy"
+    np.save(path, images)  # views, rows, bins
+    scan = read_numpy(path, layout="projections", lazy=lazy)
+    np.testing.assert_array_equal(scan.measurements, images.swapaxes(0, 1))
+    assert isinstance(scan.measurements, np.memmap) == lazy
+    assert "data" not in scan
+    np.save(path, images[0])
+    with pytest.raises(ValueError, match=r"shape \(6, 5\), but expected projections"):
+        read_numpy(path, layout="projections")
+    with pytest.raises(ValueError, match="layout"):
+        read_numpy(path, layout="rows")

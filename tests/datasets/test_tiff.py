@@ -214,3 +214,14 @@ def test_pipes_are_not_waited_for(tmp_path):
     with pytest.raises(FileNotFoundError, match="a pipe or a device"):
         read_tiff_stack(tmp_path / "a.tif")
     assert len(read_tiff_stack(tmp_path).data) == 1
+
+
+def test_rows_of_projections_are_sinograms(tmp_path, images):
+    for number, frame in enumerate(images):
+        tifffile.imwrite(tmp_path / f"view_{number}.tif", frame)
+    scan = read_tiff_stack(tmp_path, "projections")
+    np.testing.assert_array_equal(scan.measurements, images.swapaxes(0, 1))
+    assert scan.measurements.flags.c_contiguous
+    tifffile.imwrite(tmp_path / "c.tif", np.zeros((4, 5, 3), "u1"), photometric="rgb")
+    with pytest.raises(ValueError, match="expected projections"):
+        read_tiff_stack(tmp_path / "c.tif", "projections")

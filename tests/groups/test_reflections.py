@@ -27,7 +27,7 @@ def test_generators_flip_one_axis_each():
     assert Reflections((0, 1)).generators().tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("axes", [2, -3, (0, 5), "horizontal", 1.0, None])
+@pytest.mark.parametrize("axes", [2, -3, (0, 5), "horizontal", 1.0, None, True])
 def test_axes_that_images_lack_are_refused(axes):
     with pytest.raises(ValueError, match="expected axes from -2 to 1"):
         Reflections(axes).resolve((4, 4))

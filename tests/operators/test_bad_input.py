@@ -54,6 +54,7 @@ def test_what_is_no_mask_is_refused_by_all_that_take_masks(kind, mask, message):
         ),
         (lambda: CompressedSensing(np.eye(4)), "n_measurements .* MatrixOperator"),
         (lambda: Downsampling((64, 64)), "factor of type tuple .* as image_shape="),
+        (lambda: Downsampling(np.array("2")), r"factor of type ndarray and shape \(\)"),
     ],
 )
 def test_an_array_in_the_place_of_a_number_says_what_it_may_be(make, message):

@@ -225,3 +225,12 @@ def test_few_samples_of_a_large_stack_are_read():
     stack = Stack()
     assert check_consistency(PARALLEL, stack).is_consistent
     assert stack.read == 4
+
+
+def test_a_beam_with_nothing_in_it_is_no_measurement_of_an_image():
+    # As transmissions, its attenuation is zero everywhere.
+    report = check_consistency(
+        FanBeamCT(n_bins=2, source_distance=13.5), np.ones((1, 50, 2))
+    )
+    assert 0 <= report.unexplained <= report.misfit <= 1
+    assert not any("transmitted" in cause for cause in report.causes)

@@ -217,6 +217,7 @@ def test_a_missing_adjoint_is_refused():
         ({"matrix": aslinearoperator(A * 1j)}, "complex128"),
         ({"matrix": "abc"}, "real 2-D array"),
         ({"matrix": None}, "real 2-D array"),
+        ({"matrix": [[1], [1, 2]]}, r"matrix=\[\[1\], \[1, 2\]\], but expected a real"),
         ({"matrix": np.ones((0, 4))}, "empty matrix"),
         ({"matrix": np.full((3, 4), np.nan)}, "NaN"),
         ({"matrix": sparse.csr_array([[np.inf, 1.0]])}, "infinity"),

@@ -111,3 +111,12 @@ def test_fit_leaves_the_objects_passed_as_they_were(ct_problem):
         assert getattr(ei, name) is part
         assert vars(part) == before[name]
         assert repr(clone(part)) == repr(part)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_an_array_in_the_place_of_a_number_is_refused_in_one_line(kind, ct_problem):
+    operator, _, Y = ct_problem
+    estimator = kind(operator, Rotations(360), lr=np.eye(3))
+    with pytest.raises(ValueError, match="'lr' parameter") as refusal:
+        estimator.fit(Y)
+    assert "\n" not in str(refusal.value)

@@ -59,3 +59,16 @@ def test_a_refused_out_is_not_written_to(linear):
     with pytest.raises(ValueError, match="NaN in sample 39"):
         linear.predict(bad, out=good)
     assert not good.any()
+
+
+def test_progress_where_there_are_several_batches(capsys):
+    frames = np.random.default_rng(0).random((40, 8, 8)).astype(np.float32)
+    ei = EquivariantReconstructor(
+        Inpainting(0.3), Shifts(), max_epochs=1, network=UNet(2, 2), random_state=0
+    ).fit(frames[:2])
+    ei.predict(frames)
+    assert not capsys.readouterr().out
+    ei.set_params(verbose=1).predict(frames)
+    lines = capsys.readouterr().out.splitlines()
+    done = [line.partition(" samples reconstructed")[0] for line in lines]
+    assert done == ["16 of 40", "32 of 40", "40 of 40"]
