@@ -15,6 +15,7 @@ _MIN_KEPT = 1e-3  # share of the noise's energy; below, rounding errors count
 _MAX_ERROR = 0.15  # statistical, relative, of a standard deviation
 _MAX_GROUP_ERROR = 0.25  # likewise, where one filter tells of all groups
 _CLEARLY = 0.75  # of one estimate, to be below it
+_LIMIT = 1  # error by which one may lie above what no image explains
 _CAUTION = 2  # errors by which one estimate has to lie below another
 _N_GROUPS = 8  # of entries with a similar signal ...
 _GROUP_SIZE = 500  # ... and their least size
@@ -102,6 +103,10 @@ def gather_evidence(measurements, blur=None):
         if not told or counts[known].sum() < 0.5 * counts.sum():
             continue
         level = np.average(std, weights=counts[known])
+        # All that no image explains is the most that noise can be.
+        most = unexplained / max(1 - _LIMIT * _scatter(p) / len(y) ** 0.5, 0.5)
+        if level > most:
+            std, level = std * (most / level), most
         if previous is not None:
             change = level / max(previous[0], 1e-30)
             settled = unexplained >= (1 - 5 * _SETTLED) * previous[1]
@@ -113,6 +118,12 @@ def gather_evidence(measurements, blur=None):
     return Evidence(
         std, signal, counts[known], unexplained, float(min(change, 1)), correlations
     )
+
+
+def _scatter(p):
+    """Return the relative error of a standard deviation from one filtered probe."""
+    energy = p.double().square().flatten(1).sum(dim=1)
+    return float(energy.std() / energy.mean()) / 2
 
 
 def _filters(n_dims, blurred_axis):

@@ -17,6 +17,13 @@ _WRONG = 1.5  # likewise; beyond, it is worth a sentence
 _MIN_GROUPS = 4
 
 
+class NoiseWarning(UserWarning):
+    """The noise of measurements is not known, or not what is assumed of it.
+
+    Raised in ``fit`` with ``noise="auto"``; see :func:`estimate_noise`.
+    """
+
+
 @dataclass(frozen=True)
 class NoiseEstimate:
     """What :func:`estimate_noise` found.

@@ -137,7 +137,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         cv=None,
         scoring=None,
         beta=0.0,
-        noise=None,
+        noise="auto",
         data_term="auto",
         equivariance_term="auto",
         network="auto",
@@ -215,7 +215,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             )
         checked = check_measurements(self, Y, reset=True)
         processes = resolve_processes(self.accelerate, self.device)
-        alphas = self._resolve_alphas(checked, y, processes)
+        alphas, noise = self._resolve_alphas(checked, y, processes)
         scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
@@ -224,7 +224,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         truth = y if y is None else np.asarray(y)
         with searching():  # which Ctrl-C leaves
             rows = [
-                self._path((checked, truth), split, alphas, seed, scorer)
+                self._path((checked, truth), split, alphas, seed, scorer, noise)
                 for split in splits
             ]
             scores = np.transpose(processes.from_main(rows))
@@ -232,8 +232,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
             best = int(np.argmax(means))
             # The group has been looked at before the path.
-            estimator = self._make(alphas[best], seed, check_rank=False).fit(Y)
-        estimator.set_params(check_rank=self.check_rank)
+            settings = {"check_rank": False, "noise": noise}
+            estimator = self._make(alphas[best], seed, **settings).fit(Y)
+        estimator.set_params(check_rank=self.check_rank, noise=self.noise)
         self._warn_of_a_doubtful_choice(alphas, means, best)
 
         self.best_estimator_ = estimator
@@ -276,11 +277,14 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     def _make(self, alpha, seed, **parameters):
         """Return the estimator with one α, and this object's parameters."""
         shared = {name: getattr(self, name) for name in _SHARED_PARAMETERS}
-        shared.update(alpha=float(alpha), random_state=seed, **parameters)
+        shared.update({"alpha": float(alpha), "random_state": seed, **parameters})
         return EquivariantReconstructor(**shared)
 
     def _resolve_alphas(self, Y, y, processes):
-        """Return the values of α to try, increasing; refuse bad parameters early."""
+        """Return the values of α to try, increasing, and the noise of all fits.
+
+        Refuses bad parameters early.
+        """
         alphas = self.alphas
         if isinstance(alphas, str):
             factors, base = _AUTO_FACTORS, "auto"
@@ -299,10 +303,12 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         # Refuses what does not fit together, before the first of many fits.
         probe = self._make(0, 0).set_params(alpha=base)
         planner = Planner(probe, processes, goes_on=False, incremental=False)
-        resolved = planner.plan(Y, y)[0].alpha
+        plan, _ = planner.plan(Y, y)
         if base == "auto":
-            factors = np.multiply(factors, resolved)
-        return np.sort(factors)
+            factors = np.multiply(factors, plan.alpha)
+        # What "auto" found in all samples holds for each part of them.
+        noise = plan.noise if isinstance(self.noise, str) else self.noise
+        return np.sort(factors), noise
 
     def _splits(self, Y, y, groups):
         if len(Y) < 2:
@@ -318,11 +324,11 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-    def _path(self, data, split, alphas, seed, scorer):
+    def _path(self, data, split, alphas, seed, scorer, noise):
         """Return the score of each α on one split."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
-        settings = {"check_rank": False, "callbacks": None}
+        settings = {"check_rank": False, "callbacks": None, "noise": noise}
         n_shared = max(1, round(_SHARED * self.max_epochs))
         n_branch = max(1, int(_BRANCH * self.max_epochs))
         settings.update(max_epochs=n_shared, lr_schedule="constant")

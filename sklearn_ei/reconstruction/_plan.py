@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..identifiability import GroupRankWarning, cheap_failure
+from ..losses import choose_data_term
 from ..metrics import psnr
 from ..model_selection import score_without_truth
 from ..networks import (
@@ -24,6 +25,7 @@ from ..utils.random import make_generator, spawn_seeds
 from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils.validation import check_images, check_measurements
 from ._identity import check_same, identity
+from ._noise import resolve_noise
 from ._parameters import resolve_terms
 from ._scaled import ScaledFunction
 from ._start import root_mean_square, scaled_dataset
@@ -102,6 +104,8 @@ class Planner:
         kind = type(self.estimator)
         check_same(self.processes, kind, parameters, y, truth)
         scale, noise = self.processes.from_main(self._measure(operator, y))
+        if isinstance(parameters["noise"], str):  # now it is known whether there is any
+            self.data_term = choose_data_term(parameters["data_term"], noise)
         # Training sees y / scale.
         scaled_noise = None if noise is None else noise.scaled(1 / scale)
         term = self.data_term.resolve(operator, scaled_noise, self.seeds.term)
@@ -211,8 +215,14 @@ class Planner:
 
     def _measure(self, operator, y):
         """Return the unit of the training, and the noise with its numbers."""
-        noise = self.parameters["noise"]
-        noise = None if noise is None else noise.resolve(operator, y)
+        noise = resolve_noise(
+            self.parameters["noise"],
+            self.data_term,
+            operator,
+            y,
+            name=self.name,
+            stacklevel=8,
+        )
         if self.goes_on:
             return self.estimator.scale_, noise
         return root_mean_square(operator, y), noise
