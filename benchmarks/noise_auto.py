@@ -178,17 +178,20 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    result = {**_record.read("noise_auto"), "machine": _record.machine()}
+    result = {}
     if not options.no_tables:
         result["simulated"] = simulated(options)
         result["operators"] = operators(options)
         if options.data is not None and (options.data / "real").is_dir():
             result["real"] = real(options.data)
     for level in options.quality:
-        rows = result.setdefault("quality", {})
-        rows[f"{level:g}"] = rows.get(f"{level:g}", {}) | quality(level, options)
+        result.setdefault("quality", {})[f"{level:g}"] = quality(level, options)
     if not options.no_record:
-        _record.write("noise_auto", result)
+        earlier = _record.read("noise_auto")
+        for level, row in earlier.get("quality", {}).items():
+            rows = result.setdefault("quality", {})
+            rows[level] = row | rows.get(level, {})
+        _record.write("noise_auto", earlier | result | {"machine": _record.machine()})
 
 
 if __name__ == "__main__":

@@ -127,7 +127,8 @@ class EquivariantReconstructor(
     Attributes
     ----------
     operator_ : ForwardOperator
-        The operator with its shapes fixed.
+        The operator with its shapes fixed; where a tenth of A†y or more is noise, the
+        one that it says is suited to that (for CT, with a Hann window).
     group_ : Group or None
         The group, for images of that shape.
     alpha_ : float

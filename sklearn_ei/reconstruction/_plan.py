@@ -25,7 +25,7 @@ from ..utils.random import make_generator, spawn_seeds
 from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils.validation import check_images, check_measurements
 from ._identity import check_same, identity
-from ._noise import resolve_noise
+from ._noise import quieted, resolve_noise
 from ._parameters import resolve_terms
 from ._scaled import ScaledFunction
 from ._start import root_mean_square, scaled_dataset
@@ -103,7 +103,9 @@ class Planner:
         y, truth, images, missing = self._tensors(checked, truth, fitted)
         kind = type(self.estimator)
         check_same(self.processes, kind, parameters, y, truth)
-        scale, noise = self.processes.from_main(self._measure(operator, y))
+        noise = self.processes.from_main(self._find_noise(operator, y))
+        operator = fitted["operator_"] = quieted(operator, noise, y)
+        scale = self.processes.from_main(self._find_scale(operator, y))
         if isinstance(parameters["noise"], str):  # now it is known whether there is any
             self.data_term = choose_data_term(parameters["data_term"], noise)
         # Training sees y / scale.
@@ -213,19 +215,20 @@ class Planner:
             seen = truth[[images.first_missing]]
         return y, truth, images, bool(seen.isnan().any())
 
-    def _measure(self, operator, y):
-        """Return the unit of the training, and the noise with its numbers."""
-        noise = resolve_noise(
+    def _find_noise(self, operator, y):
+        """Return the noise with its numbers."""
+        return resolve_noise(
             self.parameters["noise"],
             self.data_term,
             operator,
             y,
             name=self.name,
-            stacklevel=8,
+            stacklevel=7,
         )
-        if self.goes_on:
-            return self.estimator.scale_, noise
-        return root_mean_square(operator, y), noise
+
+    def _find_scale(self, operator, y):
+        """Return the unit of the training."""
+        return self.estimator.scale_ if self.goes_on else root_mean_square(operator, y)
 
     def _split(self, n_samples):
         """Return the numbers of samples to train on, and to stop early by."""
