@@ -14,6 +14,7 @@ _NEGLIGIBLE = 6e-4
 _FALLING = 0.95  # of the level, by twice as many steps
 _FALLEN = 0.9  # likewise, by eight times as many
 _UNSETTLED = 0.8
+_LITTLE, _MELTED = 5e-3, 0.7  # of the root mean square, and of the first level
 _CORRELATED = 0.12  # excess correlation of neighbours that means something
 _SURE = 3  # statistical errors
 
@@ -96,7 +97,9 @@ def examine(operator, y):
             blur = None
         else:
             evidence, is_noise_free = blurred, False
-    if not is_noise_free and evidence.change < _UNSETTLED:
+    relative = evidence.level / measurements.rms
+    melts = relative < _LITTLE and evidence.fall < _MELTED
+    if not is_noise_free and (evidence.change < _UNSETTLED or melts):
         raise UnknownNoiseError(_unknown(operator, evidence.level))
     return Findings(
         evidence,

@@ -110,7 +110,8 @@ def estimate_noise(operator, y):
 
     *Noise-free* is what lies below 6·10⁻⁴ of the root mean square of the
     measurements, or below 2·10⁻³ if it falls, as images do and noise does not: by 5 %
-    in the last doubling of k, or by 10 % from 16 to 128. No estimate is above the mean
+    in the last doubling of k, or by 10 % from 16 to 128. Below 5·10⁻³ that has fallen
+    by 30 %, nothing is told. No estimate is above the mean
     square of F y by more than its error: all that no image explains is the most that
     noise can be.
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import ShuffleSplit, check_cv
 from sklearn.utils._param_validation import StrOptions
 
 from ..losses import choose_data_term
-from ..model_selection import round_trip_score
+from ..model_selection import doubt, round_trip_score
 from ..training import resolve_processes, searching
 from ..utils.params import brief
 from ..utils.random import draw_seed
@@ -28,8 +28,7 @@ from ._uncertainty import UncertaintyMixin
 # 0.8 · (0.5 + 5 · 0.2) + 1 = 2.2 fits, and five scores about a tenth.
 _SHARED, _BRANCH = 0.5, 0.2
 _TEST_SIZE = 0.2
-_FEW = 3  # values have an inside
-_TIE = 1e-9  # relative
+_SINGLE = 8  # samples that are scored one by one as well, to see how scores scatter
 _AUTO_FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
 # Those of EquivariantReconstructor that make no sense here.
 _NOT_SHARED = {"alpha", "warm_start", "checkpoint", "early_stopping"}
@@ -204,7 +203,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         -----
         UserWarning
             If the best of three or more α is the smallest (but for 0) or the largest
-            one, or scores exactly as another one does.
+            one, or another one is within the scatter of its scores between samples.
         """
         self._validate_params()
         if choose_data_term(self.data_term, self.noise).needs_truth:
@@ -227,7 +226,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
                 self._path((checked, truth), split, alphas, seed, scorer, noise)
                 for split in splits
             ]
-            scores = np.transpose(processes.from_main(rows))
+            rows = processes.from_main(rows)
+            scores = np.transpose([score for score, _ in rows])
+            paired = np.concatenate([of_samples for _, of_samples in rows], axis=1)
             # The first of equals; NaN is never best.
             means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
             best = int(np.argmax(means))
@@ -235,7 +236,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             settings = {"check_rank": False, "noise": noise}
             estimator = self._make(alphas[best], seed, **settings).fit(Y)
         estimator.set_params(check_rank=self.check_rank, noise=self.noise)
-        self._warn_of_a_doubtful_choice(alphas, means, best)
+        self._warn_of_a_doubtful_choice(alphas, means, best, paired)
 
         self.best_estimator_ = estimator
         for name, value in vars(estimator).items():
@@ -256,23 +257,13 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         }
         return self
 
-    def _warn_of_a_doubtful_choice(self, alphas, means, best):
+    def _warn_of_a_doubtful_choice(self, alphas, means, best, paired):
         """Say so where the best α is at the edge of those tried, or one of several."""
-        name, chosen = type(self).__name__, f"alpha_={alphas[best]:.4g}"
-        advice = None
-        if np.isclose(means, means[best], rtol=_TIE, atol=0).sum() > 1:
-            advice = (
-                "scores as others do to "
-                f"{_TIE:g}, and is the smallest of them: alphas, or scoring, do not "
-                "tell them apart"
-            )
-        elif len(alphas) >= _FEW and best in (0, len(alphas) - 1) and alphas[best] > 0:
-            advice = (
-                f"is at the edge of the values tried; expected a best one inside: pass "
-                f"alphas that go {'below' if best == 0 else 'beyond'} it"
-            )
-        if advice is not None:
-            warnings.warn(f"{name}: {chosen} {advice}.", UserWarning, stacklevel=4)
+        said = doubt(alphas, means, best, paired)
+        if said is not None:
+            name = type(self).__name__
+            message = f"{name}: alpha_={alphas[best]:.4g} {said}."
+            warnings.warn(message, UserWarning, stacklevel=4)
 
     def _make(self, alpha, seed, **parameters):
         """Return the estimator with one α, and this object's parameters."""
@@ -325,7 +316,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         return list(splitter.split(Y, y, groups))
 
     def _path(self, data, split, alphas, seed, scorer, noise):
-        """Return the score of each α on one split."""
+        """Return the score of each α on one split, and those of single samples."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
         settings = {"check_rank": False, "callbacks": None, "noise": noise}
@@ -334,7 +325,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
         start = self._make(middle, seed, **settings).fit(Y[train])
-        scores = []
+        scores, of_samples = [], []
         for alpha in alphas:
             branch = copy.deepcopy(start).set_params(
                 alpha=float(alpha),
@@ -343,10 +334,16 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
                 lr_schedule="cosine",
             )
             branch.fit(Y[train])
-            scores.append(
-                float(scorer(branch, Y[test], *([truth] if truth is not None else [])))
+            given = [Y[test]] if truth is None else [Y[test], truth]
+            scores.append(float(scorer(branch, *given)))
+            of_samples.append(
+                [
+                    float(scorer(branch, *(part[i : i + 1] for part in given)))
+                    for i in range(min(len(test), _SINGLE))
+                    if len(test) > 1
+                ]
             )
-        return scores
+        return scores, of_samples
 
     def _reconstruct(self, y, A):
         return self.best_estimator_._reconstruct(y, A)
