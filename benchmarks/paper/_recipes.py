@@ -177,6 +177,7 @@ def make_estimator(spec, problem, settings):
         )
     parameters = {
         "group": problem.group,
+        "noise": None,  # as in the paper; who is told of it is "ei-robust"
         **_ESTIMATOR[settings.preset, _kind(problem.name)],
         **LEARNED[strategy][1],
     }

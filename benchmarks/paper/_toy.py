@@ -54,6 +54,7 @@ def figure3(settings):
                 operator,
                 Shifts(),
                 alpha,
+                noise=None,
                 network=NETWORK,
                 batch_size=10,
                 max_epochs=settings.scaled(_EPOCHS),

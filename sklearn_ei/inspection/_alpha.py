@@ -1,10 +1,12 @@
 """Which α a search has tried, and why it chose the one it did."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from ..model_selection import doubt
 from ..utils.params import brief
 from ._drawing import styles, take_axes
 
@@ -87,6 +89,13 @@ class AlphaCurveDisplay:
         TypeError, ValueError
             If there is no search, no α in it, an α that is no number, or no score
             of that name.
+
+        Warns
+        -----
+        UserWarning
+            If the α that a grid chose is at the edge of those tried, or another one
+            scores as well within the scatter between (four or more) splits. The fit of
+            :class:`~sklearn_ei.EquivariantReconstructorCV` has said so itself.
         """
         inner = search[-1] if isinstance(search, Pipeline) else search
         results = getattr(inner, "cv_results_", None)
@@ -104,6 +113,8 @@ class AlphaCurveDisplay:
         ]
         scores = np.transpose(splits) if splits else results[f"mean_test_{name}"]
         best = _best_candidate(inner, results, name)
+        if best is not None and not hasattr(inner, "alpha_"):  # whose fit has said it
+            _warn_of_doubt(alphas, labels, scores, best)
         display = cls(
             alphas,
             scores,
@@ -207,6 +218,17 @@ class AlphaCurveDisplay:
                 zorder=5,
                 label=f"chosen: α = {self.alpha:.4g}",
             )
+
+
+def _warn_of_doubt(alphas, labels, scores, best):
+    """Say so where the α chosen is at the edge, or ties, within its curve."""
+    curve = np.flatnonzero([label == labels[best] for label in labels])
+    scores = np.asarray(scores, dtype=float).reshape(len(alphas), -1)[curve]
+    chosen = int(np.flatnonzero(curve == best)[0])
+    said = doubt(alphas[curve], scores.mean(axis=1), chosen, scores)
+    if said is not None:
+        message = f"AlphaCurveDisplay: alpha={alphas[best]:.4g} {said}."
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _metric_name(search, results, metric):

@@ -2,6 +2,7 @@
 
 from sklearn.base import clone
 
+from ..noise import GaussianNoise
 from ..utils.params import brief
 from ._data_term import DataTerm
 from ._measurement import MeasurementConsistency
@@ -33,8 +34,9 @@ def choose_data_term(data_term, noise):
     ----------
     data_term : str or DataTerm
         ``"auto"`` is SURE where there is noise, else measurement consistency.
-    noise : NoiseModel or None
-        As the user passed it.
+    noise : NoiseModel, "auto" or None
+        As the user passed it. While it is ``"auto"``, nobody knows whether there is
+        any: any term will do, and ``"auto"`` is measurement consistency until then.
 
     Returns
     -------
@@ -46,8 +48,10 @@ def choose_data_term(data_term, noise):
     ValueError, TypeError
         If there is no such term, or the noise does not suit it.
     """
+    unknown = isinstance(noise, str)
     if isinstance(data_term, str) and data_term == "auto":
-        data_term = "measurement_consistency" if noise is None else "sure"
+        none = noise is None or unknown
+        data_term = "measurement_consistency" if none else "sure"
     if isinstance(data_term, str) and data_term in _TERMS:
         term = _TERMS[data_term]()
     elif isinstance(data_term, DataTerm):
@@ -63,5 +67,7 @@ def choose_data_term(data_term, noise):
             f"Got a {type(term).__name__} with name={brief(term.name)}, but expected a "
             "string under which nothing else is in the history."
         )
+    if unknown:
+        noise = GaussianNoise() if term.takes_noise == "needed" else None
     term.check(noise)
     return term

@@ -46,6 +46,12 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
     #: Whether the term compares with ground truth.
     needs_truth = False
 
+    #: What the term makes of a noise model: ``"optional"``, ``"needed"``, ``"never"``.
+    takes_noise = "optional"
+
+    #: Whether that may be a model without recorrupted pairs.
+    takes_mixtures = True
+
     #: Passes through f that the term takes.
     n_passes = 1
 

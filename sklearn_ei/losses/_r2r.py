@@ -31,6 +31,8 @@ class R2R(DataTerm):
     """
 
     name = "r2r"
+    takes_noise = "needed"
+    takes_mixtures = False
 
     def __init__(self, strength=0.5):
         super().__init__()

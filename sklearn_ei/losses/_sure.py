@@ -54,6 +54,7 @@ class SURE(DataTerm):
     """
 
     name = "sure"
+    takes_noise = "needed"
     n_passes = 2
 
     def check(self, noise):

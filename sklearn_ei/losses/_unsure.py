@@ -57,6 +57,7 @@ class UNSURE(DataTerm):
     """
 
     name = "unsure"
+    takes_noise = "never"
     n_passes = 2
 
     def __init__(self, step_size=0.005, momentum=0.9):
@@ -80,7 +81,8 @@ class UNSURE(DataTerm):
         if noise is not None:
             raise ValueError(
                 f"Got noise={brief(noise)} with data_term='unsure', but expected "
-                "noise=None: that term is for Gaussian noise whose level is not known."
+                "noise=None or 'auto': that term is for Gaussian noise whose level is "
+                "not known."
             )
 
     def resolve(self, operator, noise, seed):

@@ -1,5 +1,6 @@
 """Scores to choose parameters by, with and without ground truth."""
 
+from ._doubt import doubt
 from ._estimators import tensors, unwrap
 from ._held_out import held_out_score
 from ._self_consistency import (
@@ -11,6 +12,7 @@ from ._self_consistency import (
 from ._truth import neg_measurement_error_score, neg_nmse_score, psnr_score, ssim_score
 
 __all__ = [
+    "doubt",
     "equivariance_score",
     "held_out_score",
     "neg_measurement_error_score",

@@ -5,12 +5,13 @@ from ._estimate import UnknownNoiseError
 from ._gaussian import GaussianNoise
 from ._poisson import PoissonNoise
 from ._poisson_gaussian import PoissonGaussianNoise
-from ._report import NoiseEstimate, estimate_noise
+from ._report import NoiseEstimate, NoiseWarning, estimate_noise
 
 __all__ = [
     "GaussianNoise",
     "NoiseEstimate",
     "NoiseModel",
+    "NoiseWarning",
     "PoissonGaussianNoise",
     "PoissonNoise",
     "UnknownNoiseError",

@@ -6,14 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
-from ._evidence import STEPS, Evidence, gather_evidence
+from ._evidence import SMALL, STEPS, Evidence, gather_evidence
 from ._filtered import Measurements, blur_width
 
 # Of the measurements' root mean square: below is no noise that would be seen.
 _NEGLIGIBLE = 6e-4
-_SMALL = 1.5e-3  # likewise, while the level still falls as images do
 _FALLING = 0.95  # of the level, by twice as many steps
+_FALLEN = 0.9  # likewise, by eight times as many
 _UNSETTLED = 0.8
+_LITTLE, _MELTED = 5e-3, 0.7  # of the root mean square, and of the first level
 _CORRELATED = 0.12  # excess correlation of neighbours that means something
 _SURE = 3  # statistical errors
 
@@ -86,9 +87,8 @@ def examine(operator, y):
     if evidence is None:
         raise UnknownNoiseError(_unknown(operator))
     relative = evidence.level / measurements.rms
-    is_noise_free = relative < _NEGLIGIBLE or (
-        relative < _SMALL and evidence.change < _FALLING
-    )
+    falls = evidence.change < _FALLING or evidence.fall < _FALLEN
+    is_noise_free = relative < _NEGLIGIBLE or (relative < SMALL and falls)
     blur = _blur(measurements, evidence)
     if blur is not None:
         blurred = gather_evidence(measurements, blur)
@@ -97,7 +97,9 @@ def examine(operator, y):
             blur = None
         else:
             evidence, is_noise_free = blurred, False
-    if not is_noise_free and evidence.change < _UNSETTLED:
+    relative = evidence.level / measurements.rms
+    melts = relative < _LITTLE and evidence.fall < _MELTED
+    if not is_noise_free and (evidence.change < _UNSETTLED or melts):
         raise UnknownNoiseError(_unknown(operator, evidence.level))
     return Findings(
         evidence,

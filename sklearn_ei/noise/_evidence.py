@@ -10,11 +10,13 @@ from scipy import stats
 from ._filtered import difference, excess_correlations, fits, middle
 
 STEPS = (16, 32, 64, 128)  # after which the residual is looked at
+SMALL = 2e-3  # of the root mean square: noise that costs little if it is overlooked
 _SETTLED = 0.01  # relative change of the level
 _MIN_KEPT = 1e-3  # share of the noise's energy; below, rounding errors count
 _MAX_ERROR = 0.15  # statistical, relative, of a standard deviation
 _MAX_GROUP_ERROR = 0.25  # likewise, where one filter tells of all groups
 _CLEARLY = 0.75  # of one estimate, to be below it
+_LIMIT = 1  # error by which one may lie above what no image explains
 _CAUTION = 2  # errors by which one estimate has to lie below another
 _N_GROUPS = 8  # of entries with a similar signal ...
 _GROUP_SIZE = 500  # ... and their least size
@@ -38,6 +40,8 @@ class Evidence(NamedTuple):
         Standard deviation of the noise if it were all that no image explains.
     change : float
         The level over that after half of the steps; below 1 while images are left.
+    fall : float
+        The level over that after the first steps.
     correlations : dict
         ``{axis: (excess, error)}`` of :func:`~._filtered.excess_correlations`.
     """
@@ -47,6 +51,7 @@ class Evidence(NamedTuple):
     size: np.ndarray
     unexplained: float
     change: float
+    fall: float
     correlations: dict
 
     @property
@@ -84,7 +89,7 @@ def gather_evidence(measurements, blur=None):
     wy = w * y.repeat(len(w) // len(y), *(1 for _ in y.shape[1:]))
     tensors = [y, w, wy]
     filters = _filters(y.ndim, None if blur is None else blur[0])
-    previous, change, told = None, 1.0, False
+    previous, first, change, told = None, None, 1.0, False
     for n_steps, residuals in measurements.residuals(tensors, STEPS):
         r, p, *_ = residuals
         if n_steps == STEPS[0]:
@@ -102,17 +107,28 @@ def gather_evidence(measurements, blur=None):
         if not told or counts[known].sum() < 0.5 * counts.sum():
             continue
         level = np.average(std, weights=counts[known])
+        # All that no image explains is the most that noise can be.
+        most = unexplained / max(1 - _LIMIT * _scatter(p) / len(y) ** 0.5, 0.5)
+        if level > most:
+            std, level = std * (most / level), most
         if previous is not None:
             change = level / max(previous[0], 1e-30)
             settled = unexplained >= (1 - 5 * _SETTLED) * previous[1]
+            # Next to nothing may still be what images leave.
+            settled &= level > SMALL * measurements.rms
             if settled and change >= 1 - _SETTLED:
                 break
-        previous = level, unexplained
+        previous, first = (level, unexplained), first or level
     if previous is None:
         return None
-    return Evidence(
-        std, signal, counts[known], unexplained, float(min(change, 1)), correlations
-    )
+    change, fall = float(min(change, 1)), float(level / max(first, 1e-30))
+    return Evidence(std, signal, counts[known], unexplained, change, fall, correlations)
+
+
+def _scatter(p):
+    """Return the relative error of a standard deviation from one filtered probe."""
+    energy = p.double().square().flatten(1).sum(dim=1)
+    return float(energy.std() / energy.mean()) / 2
 
 
 def _filters(n_dims, blurred_axis):

@@ -55,6 +55,18 @@ class Facts(FactsMixin, Shapes):
             ),
         )
 
+    def suited_to_noise(self):
+        """Return an operator with the same A whose A† lets less noise through.
+
+        Fits start from it where there is much noise in A†y.
+
+        Returns
+        -------
+        operator : ForwardOperator
+            This one, if it has no choice.
+        """
+        return self
+
     def as_sparse(self) -> Any:
         """Return A as a SciPy sparse matrix, where it is one.
 

@@ -51,9 +51,10 @@ class FanBeamCT(RayTransformOperator):
     bin_size : float, default=None
         Width of a detector bin along the detector, in the unit of
         ``pixel_size``. None: one pixel, magnified onto the detector.
-    filter : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
-            default="ram-lak"
-        Window on the ramp of the filtered back-projection A†.
+    filter : {"auto", "ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
+            default="auto"
+        Window on the ramp of the filtered back-projection A†. ``"auto"`` is
+        ``"ram-lak"``, and ``"hann"`` in :meth:`suited_to_noise`.
     detector_offset : float, default=0.0
         How far the middle of the detector is off the central ray, along the
         detector and towards increasing bins. ``n_bins=None`` does not take it
@@ -124,7 +125,7 @@ class FanBeamCT(RayTransformOperator):
         angles=None,
         pixel_size=None,
         bin_size=None,
-        filter="ram-lak",
+        filter="auto",
         detector_offset=0.0,
         n_refinements=0,
         memory_budget="4 GB",

@@ -14,10 +14,10 @@ from ._view_weights import (
     short_side,
 )
 
-FILTERS = ("ram-lak", "shepp-logan", "cosine", "hamming", "hann")
+FILTERS = ("auto", "ram-lak", "shepp-logan", "cosine", "hamming", "hann")
 
 
-def ramp_filter_matrix(n_bins, bin_size, filter="ram-lak"):
+def ramp_filter_matrix(n_bins, bin_size, filter="auto"):
     """Return the n_bins × n_bins Toeplitz matrix that filters one view.
 
     The ramp is band-limited at the Nyquist frequency and sampled in space,
@@ -34,8 +34,8 @@ def ramp_filter_matrix(n_bins, bin_size, filter="ram-lak"):
         Number of detector bins.
     bin_size : float
         Bin width τ, in length units.
-    filter : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
-        Window on the ramp.
+    filter : {"auto", "ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
+        Window on the ramp; ``"auto"`` is none, as ``"ram-lak"``.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def ramp_filter_matrix(n_bins, bin_size, filter="ram-lak"):
     kernel[n_bins] = 0.25
     odd = offsets % 2 == 1
     kernel[odd] = -1 / (np.pi * offsets[odd]) ** 2
-    if filter != "ram-lak":
+    if filter not in ("auto", "ram-lak"):
         # A grid several times longer than the kernel: windowing is then the
         # (linear) convolution with the window's own impulse response.
         length = int(2 ** np.ceil(np.log2(8 * n_bins)))
@@ -108,7 +108,7 @@ class FilteredBackprojection:
         return np.append(left, bins[-1] + step * np.arange(1, self.n_right + 1))
 
 
-def fbp_filter(geometry, angles, pixels, cell_sides, filter="ram-lak"):
+def fbp_filter(geometry, angles, pixels, cell_sides, filter="auto"):
     """Return the filter and the weights of filtered back-projection.
 
     Parameters

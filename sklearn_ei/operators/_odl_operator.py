@@ -22,6 +22,7 @@ from ._ray_transform import (
     pixel_positions,
     project,
     stored_matrix,
+    with_hann_window,
 )
 from ._rays import picklable_geometry
 from ._symmetries import symmetries_of
@@ -39,9 +40,10 @@ class ODLOperator(ForwardOperator):
     n_iterations : int, default=20
         Steps of the semi-iteration that stands for A†, where there is no
         filtered back-projection.
-    filter : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
-            default="ram-lak"
-        Window on the ramp of the filtered back-projection.
+    filter : {"auto", "ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
+            default="auto"
+        Window on the ramp of the filtered back-projection. ``"auto"`` is
+        ``"ram-lak"``, and ``"hann"`` in :meth:`suited_to_noise`.
     n_refinements : int, default=0
         Steps x += w·B(y − A x) that follow.
     memory_budget : int or str, default="4 GB"
@@ -100,7 +102,7 @@ class ODLOperator(ForwardOperator):
         op,
         *,
         n_iterations=20,
-        filter="ram-lak",
+        filter="auto",
         n_refinements=0,
         memory_budget="4 GB",
     ):
@@ -134,6 +136,10 @@ class ODLOperator(ForwardOperator):
         if side.n_parts is None:
             return "any" if other.n_parts is None else "none"
         return side.n_parts
+
+    def suited_to_noise(self):
+        """Return an operator with a Hann window, if ``filter`` is ``"auto"``."""
+        return with_hann_window(self)
 
     @property
     def natural_axis(self):

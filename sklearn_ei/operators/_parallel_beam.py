@@ -37,10 +37,11 @@ class ParallelBeamCT(RayTransformOperator):
         a bin, and 1 where that is open, too.
     bin_size : float, default=None
         Width of a detector bin, in the unit of ``pixel_size``. None: one pixel.
-    filter : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
-            default="ram-lak"
+    filter : {"auto", "ram-lak", "shepp-logan", "cosine", "hamming", "hann"}, \
+            default="auto"
         Window on the ramp of the filtered back-projection A†. ``"hann"``
-        suppresses noise best.
+        suppresses noise best. ``"auto"`` is ``"ram-lak"``, and ``"hann"`` in
+        :meth:`suited_to_noise`.
     detector_offset : float, default=0.0
         How far the middle of the detector is off the centre of rotation, in the
         unit of ``pixel_size`` and towards increasing bins. ``n_bins=None`` does
@@ -108,7 +109,7 @@ class ParallelBeamCT(RayTransformOperator):
         angles=None,
         pixel_size=None,
         bin_size=None,
-        filter="ram-lak",
+        filter="auto",
         detector_offset=0.0,
         n_refinements=0,
         memory_budget="4 GB",

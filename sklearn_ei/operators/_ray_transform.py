@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from copy import copy
 from functools import partial
 from numbers import Integral
 from types import SimpleNamespace
@@ -208,6 +209,15 @@ class _Projectors:
         )
 
 
+def with_hann_window(operator):
+    """Return a copy with a Hann window on the ramp, or what has a window already."""
+    if operator.filter != "auto":
+        return operator
+    smooth = copy(operator)
+    smooth.filter = "hann"
+    return smooth
+
+
 class RayTransformOperator(ForwardOperator):
     """Base class of 2-D tomography: rows of an image run downwards.
 
@@ -221,6 +231,10 @@ class RayTransformOperator(ForwardOperator):
     _measurement_n_dims = 2
 
     natural_axis = 0  # views
+
+    def suited_to_noise(self):
+        """Return an operator with a Hann window, if ``filter`` is ``"auto"``."""
+        return with_hann_window(self)
 
     @abstractmethod
     def geometry(self):

@@ -47,10 +47,14 @@ class EquivariantReconstructor(
     beta : float, default=0
         Weight β of the adversarial term, eq. (7), in units in which A†y has root
         mean square 1. Above 0 a discriminator is trained beside f.
-    noise : NoiseModel or None, default=None
+    noise : NoiseModel, "auto" or None, default="auto"
         Of the measurements, e.g. ``GaussianNoise(0.02)``, or ``GaussianNoise()``
         for a level that ``fit`` estimates. The data term then is unbiased for
-        the noise-free error, and A x₂ gets noise as well.
+        the noise-free error, A x₂ gets noise as well, and images need not agree with
+        the measurements to the end. ``"auto"``: what
+        :func:`~sklearn_ei.noise.estimate_noise` finds in them, which may be none;
+        where they do not tell, none is assumed and a
+        :class:`~sklearn_ei.noise.NoiseWarning` says so. None: they are noise-free.
     data_term : {"auto", "measurement_consistency", "sure", "unsure", "r2r", \
             "splitting", "supervised"} or DataTerm, default="auto"
         What ties f(y) to the data: the distance of A f(y) from y, Stein's unbiased
@@ -129,13 +133,15 @@ class EquivariantReconstructor(
     Attributes
     ----------
     operator_ : ForwardOperator
-        The operator with its shapes fixed.
+        The operator with its shapes fixed; where a tenth of A†y or more is noise, the
+        one that it says is suited to that (for CT, with a Hann window).
     group_ : Group or None
         The group, for images of that shape.
     alpha_ : float
         The weight α used.
     noise_ : NoiseModel or None
-        The noise model with its numbers, in the units of the measurements.
+        The noise model with its numbers, in the units of the measurements; None
+        where they were taken as noise-free.
     data_term_ : DataTerm
         The data term used, as it was passed.
     function_ : ReconstructionFunction
@@ -205,7 +211,7 @@ class EquivariantReconstructor(
         alpha="auto",
         *,
         beta=0.0,
-        noise=None,
+        noise="auto",
         data_term="auto",
         equivariance_term="auto",
         network="auto",
@@ -290,6 +296,8 @@ class EquivariantReconstructor(
         ModelMismatchWarning
             If no image has such measurements
             (:func:`~sklearn_ei.operators.check_consistency`): what is likely wrong.
+        NoiseWarning
+            If the measurements do not tell their noise, or it is not independent.
         UserWarning
             If it is interrupted later: the state after the last whole epoch is kept.
         """
@@ -419,7 +427,10 @@ class EquivariantReconstructor(
             If parameters are out of their range or do not fit together.
         """
         self._validate_params()
-        data_term, _, network = resolve_terms(self.get_params(deep=False))
+        parameters = self.get_params(deep=False)
+        if isinstance(parameters["noise"], str):
+            parameters["noise"] = self.noise_
+        data_term, _, network = resolve_terms(parameters)
         function = make_function(
             network,
             data_term.resolve(self.operator_, self.noise_, 0),

@@ -11,7 +11,7 @@ from sklearn.model_selection import ShuffleSplit, check_cv
 from sklearn.utils._param_validation import StrOptions
 
 from ..losses import choose_data_term
-from ..model_selection import round_trip_score
+from ..model_selection import doubt, round_trip_score
 from ..training import resolve_processes, searching
 from ..utils.params import brief
 from ..utils.random import draw_seed
@@ -28,8 +28,7 @@ from ._uncertainty import UncertaintyMixin
 # 0.8 · (0.5 + 5 · 0.2) + 1 = 2.2 fits, and five scores about a tenth.
 _SHARED, _BRANCH = 0.5, 0.2
 _TEST_SIZE = 0.2
-_FEW = 3  # values have an inside
-_TIE = 1e-9  # relative
+_SINGLE = 8  # samples that are scored one by one as well, to see how scores scatter
 _AUTO_FACTORS = (0.01, 0.1, 1.0, 10.0, 100.0)
 # Those of EquivariantReconstructor that make no sense here.
 _NOT_SHARED = {"alpha", "warm_start", "checkpoint", "early_stopping"}
@@ -137,7 +136,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         cv=None,
         scoring=None,
         beta=0.0,
-        noise=None,
+        noise="auto",
         data_term="auto",
         equivariance_term="auto",
         network="auto",
@@ -206,7 +205,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         -----
         UserWarning
             If the best of three or more α is the smallest (but for 0) or the largest
-            one, or scores exactly as another one does.
+            one, or another one is within the scatter of its scores between samples.
         """
         self._validate_params()
         if choose_data_term(self.data_term, self.noise).needs_truth:
@@ -217,7 +216,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             )
         checked = check_measurements(self, Y, reset=True)
         processes = resolve_processes(self.accelerate, self.device)
-        alphas = self._resolve_alphas(checked, y, processes)
+        alphas, noise = self._resolve_alphas(checked, y, processes)
         scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
@@ -226,17 +225,20 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         truth = y if y is None else np.asarray(y)
         with searching():  # which Ctrl-C leaves
             rows = [
-                self._path((checked, truth), split, alphas, seed, scorer)
+                self._path((checked, truth), split, alphas, seed, scorer, noise=noise)
                 for split in splits
             ]
-            scores = np.transpose(processes.from_main(rows))
+            rows = processes.from_main(rows)
+            scores = np.transpose([score for score, _ in rows])
+            paired = np.concatenate([of_samples for _, of_samples in rows], axis=1)
             # The first of equals; NaN is never best.
             means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
             best = int(np.argmax(means))
             # The group has been looked at before the path.
-            estimator = self._make(alphas[best], seed, check_rank=False).fit(Y)
-        estimator.set_params(check_rank=self.check_rank)
-        self._warn_of_a_doubtful_choice(alphas, means, best)
+            settings = {"check_rank": False, "noise": noise}
+            estimator = self._make(alphas[best], seed, **settings).fit(Y)
+        estimator.set_params(check_rank=self.check_rank, noise=self.noise)
+        self._warn_of_a_doubtful_choice(alphas, means, best, paired)
 
         self.best_estimator_ = estimator
         for name, value in vars(estimator).items():
@@ -257,32 +259,25 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         }
         return self
 
-    def _warn_of_a_doubtful_choice(self, alphas, means, best):
+    def _warn_of_a_doubtful_choice(self, alphas, means, best, paired):
         """Say so where the best α is at the edge of those tried, or one of several."""
-        name, chosen = type(self).__name__, f"alpha_={alphas[best]:.4g}"
-        advice = None
-        if np.isclose(means, means[best], rtol=_TIE, atol=0).sum() > 1:
-            advice = (
-                "scores as others do to "
-                f"{_TIE:g}, and is the smallest of them: alphas, or scoring, do not "
-                "tell them apart"
-            )
-        elif len(alphas) >= _FEW and best in (0, len(alphas) - 1) and alphas[best] > 0:
-            advice = (
-                f"is at the edge of the values tried; expected a best one inside: pass "
-                f"alphas that go {'below' if best == 0 else 'beyond'} it"
-            )
-        if advice is not None:
-            warnings.warn(f"{name}: {chosen} {advice}.", UserWarning, stacklevel=4)
+        said = doubt(alphas, means, best, paired)
+        if said is not None:
+            name = type(self).__name__
+            message = f"{name}: alpha_={alphas[best]:.4g} {said}."
+            warnings.warn(message, UserWarning, stacklevel=4)
 
     def _make(self, alpha, seed, **parameters):
         """Return the estimator with one α, and this object's parameters."""
         shared = {name: getattr(self, name) for name in _SHARED_PARAMETERS}
-        shared.update(alpha=float(alpha), random_state=seed, **parameters)
+        shared.update({"alpha": float(alpha), "random_state": seed, **parameters})
         return EquivariantReconstructor(**shared)
 
     def _resolve_alphas(self, Y, y, processes):
-        """Return the values of α to try, increasing; refuse bad parameters early."""
+        """Return the values of α to try, increasing, and the noise of all fits.
+
+        Refuses bad parameters early.
+        """
         alphas = self.alphas
         if isinstance(alphas, str):
             factors, base = _AUTO_FACTORS, "auto"
@@ -301,10 +296,12 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         # Refuses what does not fit together, before the first of many fits.
         probe = self._make(0, 0).set_params(alpha=base)
         planner = Planner(probe, processes, goes_on=False, incremental=False)
-        resolved = planner.plan(Y, y)[0].alpha
+        plan, _ = planner.plan(Y, y)
         if base == "auto":
-            factors = np.multiply(factors, resolved)
-        return np.sort(factors)
+            factors = np.multiply(factors, plan.alpha)
+        # What "auto" found in all samples holds for each part of them.
+        noise = plan.noise if isinstance(self.noise, str) else self.noise
+        return np.sort(factors), noise
 
     def _splits(self, Y, y, groups):
         if len(Y) < 2:
@@ -320,17 +317,17 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-    def _path(self, data, split, alphas, seed, scorer):
-        """Return the score of each α on one split."""
+    def _path(self, data, split, alphas, seed, scorer, *, noise):
+        """Return the score of each α on one split, and those of single samples."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
-        settings = {"check_rank": False, "callbacks": None}
+        settings = {"check_rank": False, "callbacks": None, "noise": noise}
         n_shared = max(1, round(_SHARED * self.max_epochs))
         n_branch = max(1, int(_BRANCH * self.max_epochs))
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
         start = self._make(middle, seed, **settings).fit(Y[train])
-        scores = []
+        scores, of_samples = [], []
         for alpha in alphas:
             branch = copy.deepcopy(start).set_params(
                 alpha=float(alpha),
@@ -339,10 +336,16 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
                 lr_schedule="cosine",
             )
             branch.fit(Y[train])
-            scores.append(
-                float(scorer(branch, Y[test], *([truth] if truth is not None else [])))
+            given = [Y[test]] if truth is None else [Y[test], truth]
+            scores.append(float(scorer(branch, *given)))
+            of_samples.append(
+                [
+                    float(scorer(branch, *(part[i : i + 1] for part in given)))
+                    for i in range(min(len(test), _SINGLE))
+                    if len(test) > 1
+                ]
             )
-        return scores
+        return scores, of_samples
 
     def _reconstruct(self, y, A):
         return self.best_estimator_._reconstruct(y, A)

@@ -23,7 +23,7 @@ CONSTRAINTS: dict = {
     "group": [Group, None],
     "alpha": [_FROM_ZERO, StrOptions({"auto"})],
     "beta": [_FROM_ZERO],
-    "noise": [NoiseModel, None],
+    "noise": [NoiseModel, StrOptions({"auto"}), None],
     "data_term": [StrOptions(set(DATA_TERM_NAMES)), DataTerm],
     "equivariance_term": [StrOptions({"auto"}), EquivarianceTerm],
     "network": [StrOptions({"auto"}), NetworkSpec, torch.nn.Module, callable],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..identifiability import GroupRankWarning, cheap_failure
-from ..losses import masks_of
+from ..losses import choose_data_term, masks_of
 from ..metrics import psnr
 from ..model_selection import score_without_truth
 from ..networks import (
@@ -33,9 +33,10 @@ from ..utils.stack import (
 )
 from ..utils.validation import check_images, check_measurements
 from ._identity import check_same, identity
+from ._noise import quieted, resolve_noise
 from ._parameters import resolve_terms
 from ._scaled import ScaledFunction
-from ._start import resolve_noise, root_mean_square, scaled_dataset
+from ._start import root_mean_square, scaled_dataset
 
 # α = 1.5 ‖A‖_F²/m is where the best values of the paper's Table 2 lie, for CT
 # and inpainting alike.
@@ -114,7 +115,11 @@ class Planner:
             self._check_group(operator, group)
         kind = type(self.estimator)
         check_same(self.processes, kind, parameters, y, truth)
-        scale, noise = self.processes.from_main(self._measure(operator, y))
+        noise = self.processes.from_main(self._find_noise(operator, y))
+        operator = fitted["operator_"] = quieted(operator, noise, y)
+        scale = self.processes.from_main(self._find_scale(operator, y))
+        if isinstance(parameters["noise"], str):  # now it is known whether there is any
+            self.data_term = choose_data_term(parameters["data_term"], noise)
         # Training sees y / scale.
         scaled_noise = None if noise is None else noise.scaled(1 / scale)
         term = self.data_term.resolve(operator, scaled_noise, self.seeds.term)
@@ -231,14 +236,20 @@ class Planner:
             seen = truth[[images.first_missing]]
         return y, truth, images, bool(seen.isnan().any())
 
-    def _measure(self, operator, y):
-        """Return the unit of the training, and the noise with its numbers."""
-        noise = self.parameters["noise"]
-        if noise is not None:
-            noise = resolve_noise(noise, operator, y)
-        if self.goes_on:
-            return self.estimator.scale_, noise
-        return root_mean_square(operator, y), noise
+    def _find_noise(self, operator, y):
+        """Return the noise with its numbers."""
+        return resolve_noise(
+            self.parameters["noise"],
+            self.data_term,
+            operator,
+            y,
+            name=self.name,
+            stacklevel=7,
+        )
+
+    def _find_scale(self, operator, y):
+        """Return the unit of the training."""
+        return self.estimator.scale_ if self.goes_on else root_mean_square(operator, y)
 
     def _split(self, n_samples):
         """Return the numbers of samples to train on, and to stop early by."""

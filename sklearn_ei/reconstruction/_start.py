@@ -1,13 +1,11 @@
 """A†y of the training set: its scale, and where f starts from."""
 
-import numpy as np
 import torch
 
 from ..operators import part_of
 from ..utils.dataset import BatchedDataset
 
 _SAMPLES = 64  # at a time, and for the scale
-_OF_NOISE = 4  # samples with holes to estimate a level from
 _CACHE_BYTES = 2**29  # A†y of the training set is kept up to this size
 
 
@@ -30,35 +28,6 @@ def root_mean_square(operator, y):
     images = part.pinv(y)
     rms = float(images.double().square().mean().sqrt())
     return rms if rms > 0 else 1.0
-
-
-def resolve_noise(noise, operator, y):
-    """Return a noise model with numbers for its levels.
-
-    Parameters
-    ----------
-    noise : NoiseModel
-        As the user passed it.
-    operator : ForwardOperator
-        A, resolved.
-    y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
-        Measurements, NaN where there are none.
-
-    Returns
-    -------
-    noise : NoiseModel
-        Where samples have holes of their own, each of a few is judged by the part of
-        A that measured it, and variances are averaged.
-    """
-    few = [y[[i]] for i in range(min(_OF_NOISE, len(y)))]
-    if not any(bool(each.isnan().any()) for each in few):
-        return noise.resolve(operator, y)
-    levels = np.array([noise.resolve(*part_of(operator, x)).levels for x in few])
-    sigma, gain = np.sqrt(np.square(levels[:, 0]).mean()), levels[:, 1].mean()
-    found = noise.resolve(*part_of(operator, few[0]))
-    named = {"sigma": float(sigma), "gain": float(gain)}
-    own = found.get_params(deep=False)
-    return found.set_params(**{k: v for k, v in named.items() if k in own})
 
 
 def scaled_dataset(operator, y, truth, scale, device):

@@ -1,0 +1,151 @@
+"""What `noise="auto"` means for a fit."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..noise import (
+    GaussianNoise,
+    NoiseEstimate,
+    NoiseWarning,
+    UnknownNoiseError,
+    estimate_noise,
+)
+from ..operators import part_of
+from ..utils.random import make_generator
+
+# Noise over all of A†y. On CT, 50 views, a Hann window in A† gained 0.8 dB where it
+# was 0.5, and nothing where it was 0.03 (benchmarks/noise_auto.py).
+_LOUD = 0.1
+_SAMPLES = 8
+_OF_HOLES = 4
+
+
+def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
+    """Return the noise model of a training, with numbers.
+
+    Parameters
+    ----------
+    noise : NoiseModel, "auto" or None
+        As the user passed it.
+    data_term : DataTerm
+        Which may need a model, or take none.
+    operator : ForwardOperator
+        A, resolved.
+    y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
+        Measurements. Nothing but A and these counts, so that all seeds have the same.
+    name : str
+        Of the estimator, for messages.
+    stacklevel : int, default=2
+        Of warnings, counted from here.
+
+    Returns
+    -------
+    noise : NoiseModel or None
+        None where ``"auto"`` found no noise, or nothing was told; of level 0 where the
+        data term needs a model.
+
+    Raises
+    ------
+    UnknownNoiseError
+        If the data term needs a level and the measurements tell none.
+
+    Warns
+    -----
+    NoiseWarning
+        If nothing is told, and what is assumed; or if noise is not independent.
+    """
+    if not isinstance(noise, str):
+        return None if noise is None else _resolve(noise, operator, y)
+    if data_term.takes_noise == "never":
+        return None
+    needed = data_term.takes_noise == "needed"
+    found = _look(operator, y)
+    if found.noise is None:
+        if needed:
+            raise UnknownNoiseError(
+                f"Got noise='auto' with data_term={data_term.name!r}, but expected the "
+                f"level of the noise, such as GaussianNoise(0.02): {found.statement}"
+            )
+        warnings.warn(
+            f"{name}(noise='auto'): {found.statement} Pass noise=None if that is "
+            "right, the level as GaussianNoise(sigma) if not, or data_term='unsure'.",
+            NoiseWarning,
+            stacklevel=stacklevel + 1,
+        )
+        return None
+    if found.correlated_axis is not None:
+        warnings.warn(
+            f"{name}(noise='auto'): {found.statement}",
+            NoiseWarning,
+            stacklevel=stacklevel + 1,
+        )
+    if found.level == 0:
+        return GaussianNoise(0.0) if needed else None
+    if not (data_term.takes_mixtures or found.noise.has_recorrupted_pairs):
+        return GaussianNoise(found.level)
+    return found.noise
+
+
+@torch.no_grad()
+def quieted(operator, noise, y):
+    """Return the operator to train with: suited to noise, where A†y has much of it.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        A, resolved.
+    noise : NoiseModel or None
+        With numbers.
+    y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
+        Measurements.
+
+    Returns
+    -------
+    operator : ForwardOperator
+    """
+    if noise is None:
+        return operator
+    A, y = part_of(operator, y[:_SAMPLES])
+    error = A.pinv(noise.sample(y, make_generator(0)) - y)
+    is_loud = float(error.norm()) > _LOUD * float(A.pinv(y).norm())
+    return operator.suited_to_noise() if is_loud else operator
+
+
+def _resolve(noise, operator, y):
+    """Return the noise model with its levels, also where samples have holes.
+
+    Each of a few of them is then judged by the part of A that measured it, and
+    variances are averaged.
+    """
+    few = _with_holes(y)
+    if not few:
+        return noise.resolve(operator, y)
+    found = [noise.resolve(*part_of(operator, each)) for each in few]
+    levels = np.array([each.levels for each in found])
+    sigma, gain = np.sqrt(np.square(levels[:, 0]).mean()), levels[:, 1].mean()
+    named, own = {"sigma": float(sigma), "gain": float(gain)}, found[0].get_params()
+    return found[0].set_params(**{k: v for k, v in named.items() if k in own})
+
+
+def _with_holes(y):
+    """Return a few samples if any of them has NaN, or an empty list."""
+    few = [y[[i]] for i in range(min(_OF_HOLES, len(y)))]
+    return few if any(bool(each.isnan().any()) for each in few) else []
+
+
+def _look(operator, y):
+    """Return the :class:`NoiseEstimate`, also of zeros: there is none in them."""
+    few = _with_holes(y)
+    try:
+        if not few:
+            return estimate_noise(operator, y)
+        found = estimate_noise(*part_of(operator, few[0]))
+        if found.noise is None or found.level == 0:
+            return found
+        own = dict.fromkeys(found.noise.get_params(), "auto")
+        return replace(found, noise=_resolve(type(found.noise)(**own), operator, y))
+    except ValueError:
+        return NoiseEstimate(GaussianNoise(0.0), "They are zero throughout.", 0.0)
