@@ -304,6 +304,22 @@ class MRI(ForwardOperator):
         """Whether sensitivities are still to be estimated: :meth:`for_measurements`."""
         return self._estimates and self._maps is None
 
+    def resolve(self, image_shape=None, measurement_shape=None):
+        """Return a copy whose shapes are fixed, and sensitivities if they were.
+
+        Parameters
+        ----------
+        image_shape, measurement_shape : tuple of int, default=None
+            As for :meth:`ForwardOperator.resolve`.
+
+        Returns
+        -------
+        operator : MRI
+        """
+        resolved = super().resolve(image_shape, measurement_shape)
+        resolved._maps = self._maps
+        return resolved
+
     def take(self, samples):
         """Return the operator of some samples of those in :meth:`for_measurements`."""
         if self._maps is None or len(self._maps) == 1:
