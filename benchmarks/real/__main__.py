@@ -13,8 +13,6 @@ import argparse
 import sys
 from pathlib import Path
 
-SMOKE = ["all", "--data", "{data}", "--methods", "fbp", "--seeds", "1"]
-
 
 def parser():
     main = argparse.ArgumentParser(
