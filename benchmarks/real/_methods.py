@@ -62,10 +62,9 @@ def _robust(operator, seed):
 
 
 def _splitting(operator, seed):
-    terms = [name for name in losses.__all__ if "split" in name.lower()]
-    if not terms:
+    if not hasattr(losses, "Splitting"):
         raise Missing("sklearn_ei.losses has no term that splits measurements")
-    return _equivariant(operator, seed, data_term=getattr(losses, terms[0])())
+    return _equivariant(operator, seed, data_term=losses.Splitting())
 
 
 def _without_seed(Estimator):

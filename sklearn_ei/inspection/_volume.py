@@ -160,9 +160,7 @@ class VolumeDisplay:
         """
         point, spacing = self._checked()
         stacks = [self.volume] if self.std is None else [self.volume, self.std]
-        self.axes_ = take_axes(
-            ax, (len(stacks), 3), layout="compressed", figsize=(10, 3.4 * len(stacks))
-        )
+        self.axes_ = take_axes(ax, (len(stacks), 3), figsize=(10, 3.2 * len(stacks)))
         self.figure_ = self.axes_[0, 0].figure
         for row, stack in enumerate(stacks):
             planes = _through(stack, point)

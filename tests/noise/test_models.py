@@ -70,6 +70,15 @@ def test_a_change_of_units_commutes_with_the_noise(noise):
     )
 
 
+def test_what_is_not_finite_stays_so_and_nothing_else_changes():
+    clean = torch.tensor([[[BRIGHT, float("nan"), float("inf"), -1.0]]])
+    noisy = PoissonNoise(0.4).sample(clean, make_generator(0))
+    assert noisy[0, 0].isfinite().tolist() == [True, False, False, True]
+    assert noisy[0, 0, 3] == -1
+    counts = float(noisy[0, 0, 0]) / 0.4
+    assert counts == pytest.approx(round(counts), abs=1e-4)
+
+
 @pytest.mark.parametrize("noise", MODELS[:2], ids=lambda n: type(n).__name__)
 @pytest.mark.parametrize("strength", [0.25, 0.5, 0.8])
 def test_recorrupted_pairs_are_unbiased_with_uncorrelated_errors(noise, strength):
@@ -165,6 +174,7 @@ def test_models_are_cloned_and_resolved_as_copies(noise):
     resolved = noise.resolve(None, torch.ones((1, 1, 3)))
     assert resolved is not noise
     assert clone(noise).get_params() == resolved.get_params() == noise.get_params()
+<<<<<<< HEAD
 
 
 def test_complex_measurements_get_noise_in_both_parts():
@@ -186,3 +196,5 @@ def test_what_is_not_finite_stays_so_and_nothing_else_changes():
     assert noisy[0, 0, 3] == -1
     counts = float(noisy[0, 0, 0]) / 0.4
     assert counts == pytest.approx(round(counts), abs=1e-4)
+=======
+>>>>>>> w/real
