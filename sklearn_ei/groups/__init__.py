@@ -5,19 +5,23 @@ from ._base import Group
 from ._permutations import Permutations
 from ._product import ProductGroup
 from ._random_affine import RandomAffine
+from ._recommended import RECOMMENDED, Recommendation, recommended_group
 from ._reflections import Reflections
 from ._rotations import Rotations
 from ._scalings import Scalings
 from ._shifts import Shifts
 
 __all__ = [
+    "RECOMMENDED",
     "AffineGroup",
     "Group",
     "Permutations",
     "ProductGroup",
     "RandomAffine",
+    "Recommendation",
     "Reflections",
     "Rotations",
     "Scalings",
     "Shifts",
+    "recommended_group",
 ]

@@ -103,6 +103,21 @@ class Blur(ForwardOperator):
         self.boundary = boundary
         self.regularization = regularization
 
+    loses = "detail"
+
+    @property
+    def mixing_radius(self):
+        """Radius of h ∗ h reversed, weighted with its squares; h the kernel."""
+        spectrum = np.fft.fftn(
+            np.asarray(self.kernel, dtype=np.float64),
+            [2 * k - 1 for k in np.shape(self.kernel)],
+        )
+        energy = np.fft.ifftn(np.abs(spectrum) ** 2).real ** 2
+        distances = np.meshgrid(
+            *[np.fft.fftfreq(k, 1 / k) for k in energy.shape], indexing="ij"
+        )
+        return float(np.sqrt((energy * sum(d**2 for d in distances)).sum() / energy.sum()))
+
     @property
     def _image_n_dims(self):
         return np.ndim(self.kernel)

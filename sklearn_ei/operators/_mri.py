@@ -98,6 +98,8 @@ class MRI(ForwardOperator):
         """Real and imaginary part of every coil."""
         return 2 if self.sensitivities is None else 2 * len(self.sensitivities)
 
+    loses = "k-space"
+
     @property
     def natural_axis(self):
         """1, the lines of k-space; None where single points are sampled."""

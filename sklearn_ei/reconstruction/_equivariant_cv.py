@@ -49,8 +49,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     ----------
     operator : ForwardOperator
         A. Shapes that it leaves open are taken from the measurements.
-    group : Group
-        Transformations that leave the set of images invariant.
+    group : Group or "auto", default="auto"
+        Transformations that leave the set of images invariant; ``"auto"``: those that
+        are recommended for the operator.
     alphas : array-like of shape (n_alphas,) or "auto", default="auto"
         Weights to choose from. ``"auto"``: 0.01, 0.1, 1, 10 and 100 times the
         ``alpha="auto"`` of :class:`EquivariantReconstructor`.
@@ -131,7 +132,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     def __init__(
         self,
         operator,
-        group=None,
+        group="auto",
         alphas="auto",
         *,
         cv=None,
@@ -142,8 +143,8 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         equivariance_term="auto",
         network="auto",
         check_rank="warn",
-        max_epochs=20,
-        batch_size=2,
+        max_epochs="auto",
+        batch_size="auto",
         lr=2e-3,
         lr_schedule="cosine",
         device="auto",
@@ -215,7 +216,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             )
         checked = check_measurements(self, Y, reset=True)
         processes = resolve_processes(self.accelerate, self.device)
-        alphas = self._resolve_alphas(checked, y, processes)
+        alphas, settings = self._resolve(checked, y, processes)
         scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
@@ -224,7 +225,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         truth = y if y is None else np.asarray(y)
         with searching():  # which Ctrl-C leaves
             rows = [
-                self._path((checked, truth), split, alphas, seed, scorer)
+                self._path((checked, truth), split, alphas, seed, scorer, settings)
                 for split in splits
             ]
             scores = np.transpose(processes.from_main(rows))
@@ -279,8 +280,11 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         shared.update(alpha=float(alpha), random_state=seed, **parameters)
         return EquivariantReconstructor(**shared)
 
-    def _resolve_alphas(self, Y, y, processes):
-        """Return the values of α to try, increasing; refuse bad parameters early."""
+    def _resolve(self, Y, y, processes):
+        """Return the values of α to try, increasing, and how long the final fit is.
+
+        Refuses bad parameters, before the first of many fits.
+        """
         alphas = self.alphas
         if isinstance(alphas, str):
             factors, base = _AUTO_FACTORS, "auto"
@@ -296,13 +300,13 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
                     "zero or more."
                 )
             base = float(factors.max())
-        # Refuses what does not fit together, before the first of many fits.
         probe = self._make(0, 0).set_params(alpha=base)
         planner = Planner(probe, processes, goes_on=False, incremental=False)
-        resolved = planner.plan(Y, y)[0].alpha
+        plan = planner.plan(Y, y)[0]
         if base == "auto":
-            factors = np.multiply(factors, resolved)
-        return np.sort(factors)
+            factors = np.multiply(factors, plan.alpha)
+        settings = {"max_epochs": plan.n_epochs, "batch_size": plan.batch_size}
+        return np.sort(factors), settings
 
     def _splits(self, Y, y, groups):
         if len(Y) < 2:
@@ -318,13 +322,13 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-    def _path(self, data, split, alphas, seed, scorer):
+    def _path(self, data, split, alphas, seed, scorer, settings):
         """Return the score of each α on one split."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
-        settings = {"check_rank": False, "callbacks": None}
-        n_shared = max(1, round(_SHARED * self.max_epochs))
-        n_branch = max(1, int(_BRANCH * self.max_epochs))
+        n_shared = max(1, round(_SHARED * settings["max_epochs"]))
+        n_branch = max(1, int(_BRANCH * settings["max_epochs"]))
+        settings = {**settings, "check_rank": False, "callbacks": None}
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
         start = self._make(middle, seed, **settings).fit(Y[train])
@@ -344,6 +348,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
 
     def _reconstruct(self, y, A):
         return self.best_estimator_._reconstruct(y, A)
+
+    def _reconstruct_averaged(self, y):
+        return self.best_estimator_._reconstruct_averaged(y)
 
     def _score_without_truth(self, Y):
         return self.best_estimator_._score_without_truth(Y)
