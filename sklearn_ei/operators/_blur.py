@@ -107,16 +107,14 @@ class Blur(ForwardOperator):
 
     @property
     def mixing_radius(self):
-        """Radius of h ∗ h reversed, weighted with its squares; h the kernel."""
-        spectrum = np.fft.fftn(
-            np.asarray(self.kernel, dtype=np.float64),
-            [2 * k - 1 for k in np.shape(self.kernel)],
-        )
-        energy = np.fft.ifftn(np.abs(spectrum) ** 2).real ** 2
-        distances = np.meshgrid(
-            *[np.fft.fftfreq(k, 1 / k) for k in energy.shape], indexing="ij"
-        )
-        return float(np.sqrt((energy * sum(d**2 for d in distances)).sum() / energy.sum()))
+        """Radius of the kernel's autocorrelation, weighted with its squares."""
+        kernel = np.asarray(self.kernel, dtype=np.float64)
+        shape, axes = [2 * k - 1 for k in kernel.shape], tuple(range(kernel.ndim))
+        power = np.abs(np.fft.fftn(kernel, shape, axes)) ** 2
+        energy = np.fft.ifftn(power, axes=axes).real ** 2
+        steps = [np.fft.fftfreq(n, 1 / n) for n in shape]
+        squares = sum(d**2 for d in np.meshgrid(*steps, indexing="ij"))
+        return float(np.sqrt((energy * squares).sum() / energy.sum()))
 
     @property
     def _image_n_dims(self):

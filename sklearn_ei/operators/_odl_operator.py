@@ -238,9 +238,7 @@ class ODLOperator(ForwardOperator):
         """
         if not self._is_ray_transform or len(self.image_shape) != 2:
             return []
-        return list(
-            self._derived("symmetries", self._find_symmetries, lambda: ["op"])
-        )
+        return list(self._derived("symmetries", self._find_symmetries, lambda: ["op"]))
 
     def _find_symmetries(self):
         rays = rays_of(self.op.domain, self.op.geometry)

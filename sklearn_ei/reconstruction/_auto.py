@@ -12,6 +12,8 @@ _LOCAL = 3.0
 LOCAL_NETWORK = Unrolled(UNet(width=16, depth=1), n_stages=8, n_consistency=1)
 GLOBAL_NETWORK = Unrolled(UNet(width=16, depth=3), n_stages=3, n_consistency=3)
 
+_RATE = 2e-3
+_RATE_OF_SHALLOW = 4e-3
 _LEAST_STEPS = 240
 _STEPS_OF_ONE = 90  # times the root of the number of samples
 
@@ -55,6 +57,25 @@ def choose_equivariance_term(group):
     term : EquivarianceTerm
     """
     return EquivarianceTerm(stop_gradient=group is not None and group.changes_scale)
+
+
+def choose_rate(lr, network):
+    """Return the learning rate: shallow networks bear, and want, a higher one.
+
+    Parameters
+    ----------
+    lr : float or "auto"
+        As the user passed it.
+    network : NetworkSpec, torch.nn.Module or callable
+        Chosen.
+
+    Returns
+    -------
+    lr : float
+    """
+    if lr != "auto":
+        return lr
+    return _RATE_OF_SHALLOW if network is LOCAL_NETWORK else _RATE
 
 
 def choose_steps(n_samples, max_epochs, batch_size, local):

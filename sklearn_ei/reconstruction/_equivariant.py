@@ -85,8 +85,9 @@ class EquivariantReconstructor(
     batch_size : int or "auto", default="auto"
         Samples a step. ``"auto"``: two, or one for operators that mix pixels with
         their neighbours at most.
-    lr : float, default=2e-3
-        Learning rate of Adam, at its highest.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam, at its highest. ``"auto"``: 0.002, or 0.004 for the
+        shallow networks of ``network="auto"``.
     lr_schedule : {"cosine", "constant"}, default="cosine"
         ``"cosine"`` rises over the first twentieth of the steps and decays to
         zero over ``max_epochs``; ``"constant"`` keeps the rate.
@@ -217,7 +218,7 @@ class EquivariantReconstructor(
         check_rank="warn",
         max_epochs="auto",
         batch_size="auto",
-        lr=2e-3,
+        lr="auto",
         lr_schedule="cosine",
         device="auto",
         accelerate=False,
@@ -451,7 +452,10 @@ class EquivariantReconstructor(
         A T x = P A x for the symmetries T of the instrument, and so T⁻¹ f(P y) is as
         good an answer as f(y).
         """
-        x, symmetries = self._reconstruct(y, self.operator_), self.operator_.symmetries()
+        x, symmetries = (
+            self._reconstruct(y, self.operator_),
+            self.operator_.symmetries(),
+        )
         for symmetry in symmetries:
             moved = self._reconstruct(symmetry.permute(y), self.operator_)
             x = x + symmetry.move_back(moved)

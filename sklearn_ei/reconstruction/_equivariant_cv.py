@@ -145,7 +145,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         check_rank="warn",
         max_epochs="auto",
         batch_size="auto",
-        lr=2e-3,
+        lr="auto",
         lr_schedule="cosine",
         device="auto",
         accelerate=False,

@@ -31,7 +31,7 @@ CONSTRAINTS: dict = {
     "check_rank": [StrOptions({"warn", "raise"}), Options(bool, {False})],
     "max_epochs": [_COUNT, StrOptions({"auto"})],
     "batch_size": [_COUNT, StrOptions({"auto"})],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "lr_schedule": [StrOptions({"cosine", "constant"})],
     "device": [str, torch.device],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],

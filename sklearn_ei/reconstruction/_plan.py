@@ -23,7 +23,13 @@ from ..utils.params import brief
 from ..utils.random import make_generator, spawn_seeds
 from ..utils.stack import LazyTensor, stack_to_tensor, take, truth_of_pairs
 from ..utils.validation import check_images, check_measurements
-from ._auto import choose_equivariance_term, choose_group, choose_steps, is_local
+from ._auto import (
+    choose_equivariance_term,
+    choose_group,
+    choose_rate,
+    choose_steps,
+    is_local,
+)
 from ._identity import check_same, identity
 from ._parameters import needs_group, refuse_no_group, resolve_terms
 from ._scaled import ScaledFunction
@@ -134,7 +140,7 @@ class Planner:
             device=self.device,
             n_epochs=1 if self.incremental else n_epochs,
             batch_size=batch_size,
-            lr=parameters["lr"],
+            lr=choose_rate(parameters["lr"], self.network),
             lr_schedule="constant" if self.incremental else parameters["lr_schedule"],
             group=group,
             alpha=alpha,

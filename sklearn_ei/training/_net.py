@@ -79,7 +79,7 @@ class ReconstructionNet(NeuralNet):
 
     @property
     def function(self):
-        """f as it is scored and kept: with averaged weights, if there are any."""
+        """What is scored and kept: f, with averaged weights if there are any."""
         return self.module_ if self.average_ is None else self.average_.module
 
     def initialize_module(self):
