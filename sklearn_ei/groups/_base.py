@@ -10,7 +10,6 @@ from ..utils.html import FactsMixin, shape_text
 from ..utils.params import brief
 from ..utils.spread import spread
 
-
 _SAME_SIZE = 1e-6
 
 

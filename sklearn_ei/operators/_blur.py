@@ -108,6 +108,7 @@ class Blur(ForwardOperator):
     @property
     def mixing_radius(self):
         """Radius of the kernel's autocorrelation, weighted with its squares."""
+        self._check_params()
         kernel = np.asarray(self.kernel, dtype=np.float64)
         shape, axes = [2 * k - 1 for k in kernel.shape], tuple(range(kernel.ndim))
         power = np.abs(np.fft.fftn(kernel, shape, axes)) ** 2

@@ -71,6 +71,7 @@ class Downsampling(ForwardOperator):
         Along an axis it is that of two of f numbers in a row, (f² − 1)/6 squared;
         for images with two axes, which make up most.
         """
+        self._infer_shapes(None, None)  # refuses wrong parameters
         return ((self.factor**2 - 1) / 3) ** 0.5 if self.antialias else 0.0
 
     def _infer_shapes(self, image_shape, measurement_shape):

@@ -78,7 +78,7 @@ def choose_rate(lr, network):
     return _RATE_OF_SHALLOW if network is LOCAL_NETWORK else _RATE
 
 
-def choose_steps(n_samples, max_epochs, batch_size, local):
+def choose_steps(n_samples, max_epochs, batch_size, local, *, at_least=1):
     """Return epochs and samples a step, where they are ``"auto"``.
 
     Parameters
@@ -89,6 +89,8 @@ def choose_steps(n_samples, max_epochs, batch_size, local):
         As the user passed them.
     local : bool
         Whether the operator mixes pixels with their neighbours at most.
+    at_least : int, default=1
+        Samples a step that ``"auto"`` has to be: one for each process.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def choose_steps(n_samples, max_epochs, batch_size, local):
     than in proportion, as they are alike: max(240, 90 √n) steps.
     """
     if batch_size == "auto":
-        batch_size = 1 if local or n_samples < 2 else 2
+        batch_size = max(1 if local or n_samples < 2 else 2, at_least)
     if max_epochs == "auto":
         n_steps = max(_LEAST_STEPS, _STEPS_OF_ONE * math.sqrt(n_samples))
         steps_an_epoch = -(-n_samples // batch_size)

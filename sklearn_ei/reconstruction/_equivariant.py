@@ -71,8 +71,9 @@ class EquivariantReconstructor(
         paper's f = G ∘ A†, or ``Unrolled(UNet(width=16, depth=3), n_stages=3,
         n_consistency=3)``. ``"auto"`` is the latter, or eight shallow ones where the
         operator mixes pixels with their neighbours at most, as masks and small blurs
-        do (``operator.mixing_radius``). A module G is copied for every fit, with the weights it has; a callable ``f(n_channels, n_spatial_dims)`` returns
-        one. Both map images (batch, channel, *image_shape) to such images.
+        do (``operator.mixing_radius``). A module G is copied for every fit, with the
+        weights it has; a callable ``f(n_channels, n_spatial_dims)`` returns one. Both
+        map images (batch, channel, *image_shape) to such images.
     check_rank : {"warn", "raise"} or False, default="warn"
         What a new fit does if the group cannot teach anything about the null
         space of ``operator``: a :class:`~sklearn_ei.GroupRankWarning`, a

@@ -221,11 +221,11 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
         seed = self.random_state if fixed else draw_seed(self.random_state)
-        seed = processes.from_main(seed)
+        settings["seed"] = seed = processes.from_main(seed)
         truth = y if y is None else np.asarray(y)
         with searching():  # which Ctrl-C leaves
             rows = [
-                self._path((checked, truth), split, alphas, seed, scorer, settings)
+                self._path((checked, truth), split, alphas, settings, scorer)
                 for split in splits
             ]
             scores = np.transpose(processes.from_main(rows))
@@ -322,7 +322,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-    def _path(self, data, split, alphas, seed, scorer, settings):
+    def _path(self, data, split, alphas, settings, scorer):
         """Return the score of each α on one split."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
@@ -331,7 +331,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         settings = {**settings, "check_rank": False, "callbacks": None}
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
-        start = self._make(middle, seed, **settings).fit(Y[train])
+        start = self._make(middle, **settings).fit(Y[train])
         scores = []
         for alpha in alphas:
             branch = copy.deepcopy(start).set_params(

@@ -62,19 +62,17 @@ def identity(kind, parameters, y, truth):
     return fingerprint(told, {"Y": y, "y": truth})
 
 
-def check_same(processes, kind, parameters, batch_size, y, truth):
+def check_same(processes, kind, parameters, y, truth):
     """Refuse processes that were given different data or parameters.
 
     Parameters
     ----------
     processes : Processes
         Among which the training is to be shared.
-    batch_size : int
-        Samples a step.
     kind, parameters, y, truth
         As for :func:`identity`.
     """
-    size = processes.size
+    size, batch_size = processes.size, parameters["batch_size"]
     if size == 1:
         return
     if batch_size < size:

@@ -115,8 +115,10 @@ class Planner:
             parameters["max_epochs"],
             parameters["batch_size"],
             is_local(operator),
+            at_least=self.processes.size,
         )
-        check_same(self.processes, kind, parameters, batch_size, y, truth)
+        settled = {**parameters, "batch_size": batch_size}
+        check_same(self.processes, kind, settled, y, truth)
         scale, noise = self.processes.from_main(self._measure(operator, y))
         # Training sees y / scale.
         scaled_noise = None if noise is None else noise.scaled(1 / scale)

@@ -151,9 +151,7 @@ def test_recommendation_by_axes():
         (Shifts() * Scalings(), True),
     ],
 )
-def test_f_learns_from_zoomed_images_and_does_not_change_them(
-    group, zooms, ct_problem
-):
+def test_f_learns_from_zoomed_images_and_does_not_change_them(group, zooms, ct_problem):
     assert group.resolve((24, 24)).changes_scale is zooms
     operator, _, Y = ct_problem
     ei = EquivariantReconstructor(operator, group, check_rank=False, **TINY).fit(Y)
