@@ -6,12 +6,14 @@ from ._permutations import Permutations
 from ._phases import Conjugation, Phases
 from ._product import ProductGroup
 from ._random_affine import RandomAffine
+from ._recommended import RECOMMENDED, Recommendation, recommended_group
 from ._reflections import Reflections
 from ._rotations import Rotations
 from ._scalings import Scalings
 from ._shifts import Shifts
 
 __all__ = [
+    "RECOMMENDED",
     "AffineGroup",
     "Conjugation",
     "Group",
@@ -19,8 +21,10 @@ __all__ = [
     "Phases",
     "ProductGroup",
     "RandomAffine",
+    "Recommendation",
     "Reflections",
     "Rotations",
     "Scalings",
     "Shifts",
+    "recommended_group",
 ]

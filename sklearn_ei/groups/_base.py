@@ -10,6 +10,8 @@ from ..utils.html import FactsMixin, shape_text
 from ..utils.params import brief
 from ..utils.spread import spread
 
+_SAME_SIZE = 1e-6
+
 
 class _Adjoint(torch.autograd.Function):
     """T_gᵀ x from autograd, differentiable in x: its derivative is T_g again."""
@@ -232,6 +234,21 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
     def is_cyclic(self):
         """Whether one element generates the group."""
         return len(self.generators()) == 1
+
+    @property
+    def changes_scale(self):
+        """Whether T_g shrinks or enlarges what is in an image, as zooms do.
+
+        Of a group whose ``image_shape`` is known, by the maps of its elements.
+        """
+        for part in self.parts:
+            g = part.representative_elements()
+            maps = part.affine_map(g) if len(g) else None
+            if maps is not None:
+                sizes = torch.linalg.det(maps[..., :-1].double()).abs()
+                if ((sizes - 1).abs() > _SAME_SIZE).any():
+                    return True
+        return False
 
     def representative_elements(self):
         """Return elements whose action shows what the group is like.

@@ -45,6 +45,15 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
     natural_axis : int or None
         Axis of a measurement along which the instrument takes it, such as the
         views of a sinogram; None if there is none.
+    loses : str or None
+        What A loses of an image, from which a group follows
+        (:func:`~sklearn_ei.groups.recommended_group`): ``"views"``, ``"pixels"``,
+        ``"k-space"``, ``"projections"``, ``"detail"`` or ``"averages"``. None: it
+        does not say.
+    mixing_radius : float or None
+        How far A mixes pixels: the distance from a pixel, in pixels, of what AᵀA
+        makes of it alone, as root mean square weighted with energy. 0 for masks.
+        None: everywhere, or unknown.
     has_orthogonal_rows : bool
         Whether A Aᵀ is diagonal and :meth:`pinv` exact, as for masks: A† of a part
         of the measurements is then A† of the others set to zero.

@@ -143,6 +143,18 @@ class BlockOperator(ForwardOperator):
         ]
 
     @property
+    def loses(self):
+        """What all operators lose, or None where they differ."""
+        found = {operator.loses for operator in self._checked_operators()}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def mixing_radius(self):
+        """The largest of those of the operators, None where one is unknown."""
+        found = [operator.mixing_radius for operator in self._checked_operators()]
+        return None if None in found else max(found)
+
+    @property
     def n_measurements(self):
         """m, the sum of those of the operators, for one channel."""
         operators = self._constants.like(None).operators

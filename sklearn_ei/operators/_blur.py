@@ -103,6 +103,20 @@ class Blur(ForwardOperator):
         self.boundary = boundary
         self.regularization = regularization
 
+    loses = "detail"
+
+    @property
+    def mixing_radius(self):
+        """Radius of the kernel's autocorrelation, weighted with its squares."""
+        self._check_params()
+        kernel = np.asarray(self.kernel, dtype=np.float64)
+        shape, axes = [2 * k - 1 for k in kernel.shape], tuple(range(kernel.ndim))
+        power = np.abs(np.fft.fftn(kernel, shape, axes)) ** 2
+        energy = np.fft.ifftn(power, axes=axes).real ** 2
+        steps = [np.fft.fftfreq(n, 1 / n) for n in shape]
+        squares = sum(d**2 for d in np.meshgrid(*steps, indexing="ij"))
+        return float(np.sqrt((energy * squares).sum() / energy.sum()))
+
     @property
     def _image_n_dims(self):
         return np.ndim(self.kernel)

@@ -58,6 +58,7 @@ class CompressedSensing(ForwardOperator):
 
     # A parameter here, where other operators derive it.
     n_measurements = 0
+    loses = "projections"
 
     def __init__(self, n_measurements, image_shape=None, *, random_state=0):
         self.n_measurements = n_measurements

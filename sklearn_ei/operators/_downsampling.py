@@ -59,6 +59,21 @@ class Downsampling(ForwardOperator):
         self.image_shape = image_shape
         self.antialias = antialias
 
+    @property
+    def loses(self):
+        """``"averages"`` where A averages, else ``"pixels"``."""
+        return "averages" if self.antialias else "pixels"
+
+    @property
+    def mixing_radius(self):
+        """Root mean square distance of two pixels of a block, 0 without averaging.
+
+        Along an axis it is that of two of f numbers in a row, (f² − 1)/6 squared;
+        for images with two axes, which make up most.
+        """
+        self._infer_shapes(None, None)  # refuses wrong parameters
+        return ((self.factor**2 - 1) / 3) ** 0.5 if self.antialias else 0.0
+
     def _infer_shapes(self, image_shape, measurement_shape):
         refuse_other_than_number("factor", self.factor, "sizes as image_shape=…")
         check_scalar(self.factor, "factor", Integral, min_val=1)

@@ -21,6 +21,8 @@ class Facts(FactsMixin, Shapes):
     """The part of a forward operator that others ask for norms, matrices and axes."""
 
     natural_axis: int | None = None
+    loses: str | None = None
+    mixing_radius: float | None = None
     has_orthogonal_rows = False
 
     @property
@@ -146,6 +148,17 @@ class Facts(FactsMixin, Shapes):
             middle of k-space, which :class:`~sklearn_ei.operators.MRI` measures all.
         """
         return np.arange(0)
+
+    def symmetries(self) -> list:
+        """Return the motions of an image that only permute its measurements.
+
+        Returns
+        -------
+        symmetries : list of Symmetry
+            Without the identity, with which they are a group; empty for
+            instruments that do not say otherwise, as those of tomography do.
+        """
+        return []
 
     def _facts(self):
         image, measurement = self.image_layout, self.measurement_layout

@@ -69,6 +69,8 @@ class Inpainting(ForwardOperator):
     """
 
     has_orthogonal_rows = True
+    loses = "pixels"
+    mixing_radius = 0.0
 
     def __init__(self, rate=0.3, image_shape=None, *, mask=None, random_state=0):
         self.rate = rate

@@ -130,6 +130,8 @@ class MRI(ForwardOperator):
         """Whether sensitivities follow from measurements."""
         return isinstance(self.sensitivities, Integral)
 
+    loses = "k-space"
+
     @property
     def natural_axis(self):
         """1, the lines of k-space; None where single points are sampled."""

@@ -142,6 +142,11 @@ class ODLOperator(ForwardOperator):
         return with_hann_window(self)
 
     @property
+    def loses(self):
+        """``"views"`` for ray transforms; others do not say."""
+        return "views" if self._is_ray_transform else None
+
+    @property
     def natural_axis(self):
         """0, the views of a scan, where measurements have several axes."""
         return 0 if len(self._numpy_side.range.shape) > 1 else None
@@ -266,6 +271,9 @@ class ODLOperator(ForwardOperator):
         """
         if not self._is_ray_transform or len(self.image_shape) != 2:
             return []
+        return list(self._derived("symmetries", self._find_symmetries, lambda: ["op"]))
+
+    def _find_symmetries(self):
         rays = rays_of(self.op.domain, self.op.geometry)
         shape, spacing, _ = grid_of(self.op.domain)
         return symmetries_of(rays, shape, spacing)

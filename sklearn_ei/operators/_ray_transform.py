@@ -231,6 +231,7 @@ class RayTransformOperator(ForwardOperator):
     _measurement_n_dims = 2
 
     natural_axis = 0  # views
+    loses = "views"
 
     def suited_to_noise(self):
         """Return an operator with a Hann window, if ``filter`` is ``"auto"``."""
@@ -408,9 +409,10 @@ class RayTransformOperator(ForwardOperator):
             diagonal; uneven ones with a centred detector have the half turn.
             Empty where there are none.
         """
-        fixed = self._fixed
-        spacing = (fixed._pixel,) * 2
-        return symmetries_of(fixed._rays(), fixed.image_shape, spacing)
+        return list(self._fixed._derived("symmetries", self._fixed._find_symmetries))
+
+    def _find_symmetries(self):
+        return symmetries_of(self._rays(), self.image_shape, (self._pixel,) * 2)
 
     _forward = project
     _adjoint = backproject

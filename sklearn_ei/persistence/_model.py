@@ -291,7 +291,7 @@ def _check_fitted(estimator, is_complex):
 
 
 def _check_training(estimator):
-    for name in ("scale_", "alpha_", "n_iter_"):
+    for name in ("scale_", "alpha_", "n_iter_", "n_steps_", "batch_size_"):
         value = getattr(estimator, name)
         _expect(
             type(value) in (int, float) and 0 <= value < float("inf"),

@@ -63,9 +63,10 @@ def export_onnx(
 
         x = G(x), then x += w · A†(y / s − A x) for ``n_consistency`` steps,
 
-    for each stage in turn, s · x is ``predict(y)``; a
-    :class:`~sklearn_ei.networks.GroupAveraged` network is the average of that over the
-    elements of its group, G acting as T_g G T_g⁻¹. With ``noise`` no steps follow
+    for each stage in turn, s · x is f(y), which ``predict`` averages over symmetries
+    of the instrument, where it has any; a
+    :class:`~sklearn_ei.networks.GroupAveraged` network is the average of that over
+    the elements of its group, G acting as T_g G T_g⁻¹. With ``noise`` no steps follow
     the last network. s, the number of steps after this network, its stage and the
     number of stages are in the file's metadata. The
     network is computed in float32, also where it was trained in bfloat16.

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 
+from ..groups import Group
 from ..metrics import psnr
 from ..model_selection import score_without_truth, tensors
 from ..operators import (
@@ -38,11 +39,13 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
         yield "operator", type(operator).__name__
         yield from operator._facts()
         group = getattr(self, "group_", getattr(self, "group", None))
-        if group is not None:
+        if isinstance(group, Group):
             yield "group", type(group).__name__
             yield from (fact for fact in group._facts() if fact[0] != "images")
         if hasattr(self, "alpha_"):
             yield "α", f"{self.alpha_:.4g}"
+        if hasattr(self, "n_steps_"):
+            yield "steps", f"{self.n_steps_} of batches of {self.batch_size_}"
 
     def _validate_params(self):
         """Validate parameters as scikit-learn does, in one line."""
@@ -115,6 +118,11 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _reconstruct(self, y, A):
         """Return images of measurements by A, tensors (batch, channel, *shape)."""
+
+    def _reconstruct_averaged(self, y):
+        """Return images as :meth:`predict` does: perhaps better than f(y, A)."""
+        A, y = part_of(self.operator_, y)
+        return self._reconstruct(y, A)
 
     def reconstruct_tensors(
         self, y: torch.Tensor, A: ForwardOperator | None = None
@@ -198,8 +206,7 @@ class BaseReconstructor(TransformerMixin, OperatorEstimator, metaclass=ABCMeta):
             batch = slice(start, start + size)
             y = self.measurement_layout_.to_tensor(Y[batch])
             try:
-                A, y = part_of(self.operator_, y)
-                x = self._reconstruct(y, A)
+                x = self._reconstruct_averaged(y)
                 images[batch] = self.image_layout_.to_array(x)
             except torch.cuda.OutOfMemoryError:
                 fits = False

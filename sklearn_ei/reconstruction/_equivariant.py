@@ -37,9 +37,12 @@ class EquivariantReconstructor(
     ----------
     operator : ForwardOperator
         A. Shapes that it leaves open are taken from the measurements.
-    group : Group or None, default=None
+    group : Group, "auto" or None, default="auto"
         Transformations that leave the set of images invariant, such as
-        ``Rotations(360)``. None only without the equivariance term.
+        ``Rotations(360)``. ``"auto"`` is what is recommended for the operator
+        (:func:`~sklearn_ei.groups.recommended_group`), and refused where nothing is;
+        with ground truth None, unless ``alpha`` or ``beta`` is a number above 0. None
+        only without the equivariance term.
     alpha : float or "auto", default="auto"
         Weight α of the equivariance term. ``"auto"`` is 1.5 · ‖A‖_F²/m; with
         ground truth 1, or 0 without a group. With 0 only the data term
@@ -67,25 +70,31 @@ class EquivariantReconstructor(
         ``MeasurementConsistency("l1")``, and may be of a class of your own.
     equivariance_term : EquivarianceTerm or "auto", default="auto"
         How the second term is made: group elements a sample, distance, gradient.
-        ``"auto"`` is ``EquivarianceTerm()``.
+        ``"auto"`` is ``EquivarianceTerm()``, with ``stop_gradient=True`` for groups
+        that shrink or enlarge images.
     network : "auto", NetworkSpec, torch.nn.Module or callable, default="auto"
         What f consists of. A description such as ``UNet(width=64, depth=4)``, the
         paper's f = G ∘ A†, or ``Unrolled(UNet(width=16, depth=3), n_stages=3,
-        n_consistency=3)``, which is ``"auto"``. A module G is copied for every fit,
-        with the weights it has; a callable ``f(n_channels, n_spatial_dims)`` returns
-        one. Both map images (batch, channel, *image_shape) to such images.
+        n_consistency=3)``. ``"auto"`` is the latter, or eight shallow ones where the
+        operator mixes pixels with their neighbours at most, as masks and small blurs
+        do (``operator.mixing_radius``). A module G is copied for every fit, with the
+        weights it has; a callable ``f(n_channels, n_spatial_dims)`` returns one. Both
+        map images (batch, channel, *image_shape) to such images.
     check_rank : {"warn", "raise"} or False, default="warn"
         What a new fit does if the group cannot teach anything about the null
         space of ``operator``: a :class:`~sklearn_ei.GroupRankWarning`, a
         ``ValueError``, or nothing. Only what takes about a second is looked at
         (counting, and whether T_g and AᵀA commute);
         :func:`~sklearn_ei.check_group_rank` has the whole answer.
-    max_epochs : int, default=20
-        Passes over the measurements.
-    batch_size : int, default=2
-        Samples a step.
-    lr : float, default=2e-3
-        Learning rate of Adam, at its highest.
+    max_epochs : int or "auto", default="auto"
+        Passes over the measurements. ``"auto"``: as many as make about
+        max(240, 90 √n) steps on n samples.
+    batch_size : int or "auto", default="auto"
+        Samples a step. ``"auto"``: two, or one for operators that mix pixels with
+        their neighbours at most.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam, at its highest. ``"auto"``: 0.002, or 0.004 for the
+        shallow networks of ``network="auto"``.
     lr_schedule : {"cosine", "constant"}, default="cosine"
         ``"cosine"`` rises over the first twentieth of the steps and decays to
         zero over ``max_epochs``; ``"constant"`` keeps the rate.
@@ -145,13 +154,19 @@ class EquivariantReconstructor(
     data_term_ : DataTerm
         The data term used, as it was passed.
     function_ : ReconstructionFunction
-        The trained f(y, A), in units of ``scale_``.
+        The trained f(y, A), in units of ``scale_``, with weights averaged over the
+        last steps.
     net_ : skorch.NeuralNet
-        The net that trained it; not after :func:`~sklearn_ei.load`.
+        The net that trained it, whose ``module_`` has the weights of the last step;
+        not after :func:`~sklearn_ei.load`.
     history_ : skorch.history.History
         One entry an epoch, with the mean of every loss term.
     n_iter_ : int
         Epochs trained.
+    n_steps_ : int
+        Steps taken in them.
+    batch_size_ : int
+        Samples a step in the last fit.
     best_validation_score_ : float
         Of the weights kept; only with ``early_stopping``. With ground truth, over the
         samples left out that have any; if none has, the score without ground truth.
@@ -207,7 +222,7 @@ class EquivariantReconstructor(
     def __init__(
         self,
         operator,
-        group=None,
+        group="auto",
         alpha="auto",
         *,
         beta=0.0,
@@ -216,9 +231,9 @@ class EquivariantReconstructor(
         equivariance_term="auto",
         network="auto",
         check_rank="warn",
-        max_epochs=20,
-        batch_size=2,
-        lr=2e-3,
+        max_epochs="auto",
+        batch_size="auto",
+        lr="auto",
         lr_schedule="cosine",
         device="auto",
         accelerate=False,
@@ -375,6 +390,8 @@ class EquivariantReconstructor(
         )
         self.history_ = trained.join_history(earlier)
         self.n_iter_ = len(self.history_)
+        self.n_steps_ = sum(epoch["train_batch_count"] for epoch in self.history_)
+        self.batch_size_ = plan.batch_size
         if trained.score is not None:
             self.best_validation_score_ = trained.score
         else:  # not that of an earlier fit
@@ -450,6 +467,21 @@ class EquivariantReconstructor(
     def _reconstruct(self, y, A):
         f = ScaledFunction(self.function_, self.scale_, self.device_, self.data_term_)
         return f(y, A)
+
+    def _reconstruct_averaged(self, y):
+        """Return the mean of what f says of y and of its turned and mirrored copies.
+
+        A T x = P A x for the symmetries T of the instrument, and so T⁻¹ f(P y) is as
+        good an answer as f(y).
+        """
+        x, symmetries = (
+            self._reconstruct(y, self.operator_),
+            self.operator_.symmetries(),
+        )
+        for symmetry in symmetries:
+            moved = self._reconstruct(symmetry.permute(y), self.operator_)
+            x = x + symmetry.move_back(moved)
+        return x / (1 + len(symmetries))
 
     def _score_without_truth(self, Y):
         batches = tensors(self, Y)

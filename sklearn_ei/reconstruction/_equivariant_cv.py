@@ -48,8 +48,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     ----------
     operator : ForwardOperator
         A. Shapes that it leaves open are taken from the measurements.
-    group : Group
-        Transformations that leave the set of images invariant.
+    group : Group or "auto", default="auto"
+        Transformations that leave the set of images invariant; ``"auto"``: those that
+        are recommended for the operator.
     alphas : array-like of shape (n_alphas,) or "auto", default="auto"
         Weights to choose from. ``"auto"``: 0.01, 0.1, 1, 10 and 100 times the
         ``alpha="auto"`` of :class:`EquivariantReconstructor`.
@@ -130,7 +131,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
     def __init__(
         self,
         operator,
-        group=None,
+        group="auto",
         alphas="auto",
         *,
         cv=None,
@@ -141,9 +142,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         equivariance_term="auto",
         network="auto",
         check_rank="warn",
-        max_epochs=20,
-        batch_size=2,
-        lr=2e-3,
+        max_epochs="auto",
+        batch_size="auto",
+        lr="auto",
         lr_schedule="cosine",
         device="auto",
         accelerate=False,
@@ -216,16 +217,16 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             )
         checked = check_measurements(self, Y, reset=True)
         processes = resolve_processes(self.accelerate, self.device)
-        alphas, noise = self._resolve_alphas(checked, y, processes)
+        alphas, settings = self._resolve(checked, y, processes)
         scorer = check_scoring(self, scoring=self.scoring or round_trip_score)
         splits = processes.from_main(self._splits(checked, y, groups))
         fixed = isinstance(self.random_state, Integral)
         seed = self.random_state if fixed else draw_seed(self.random_state)
-        seed = processes.from_main(seed)
+        settings["seed"] = seed = processes.from_main(seed)
         truth = y if y is None else np.asarray(y)
         with searching():  # which Ctrl-C leaves
             rows = [
-                self._path((checked, truth), split, alphas, seed, scorer, noise=noise)
+                self._path((checked, truth), split, alphas, settings, scorer)
                 for split in splits
             ]
             rows = processes.from_main(rows)
@@ -235,8 +236,8 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             means = np.nan_to_num(scores.mean(axis=1), nan=-np.inf)
             best = int(np.argmax(means))
             # The group has been looked at before the path.
-            settings = {"check_rank": False, "noise": noise}
-            estimator = self._make(alphas[best], seed, **settings).fit(Y)
+            last = {"check_rank": False, "noise": settings["noise"]}
+            estimator = self._make(alphas[best], seed, **last).fit(Y)
         estimator.set_params(check_rank=self.check_rank, noise=self.noise)
         self._warn_of_a_doubtful_choice(alphas, means, best, paired)
 
@@ -273,10 +274,10 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         shared.update({"alpha": float(alpha), "random_state": seed, **parameters})
         return EquivariantReconstructor(**shared)
 
-    def _resolve_alphas(self, Y, y, processes):
-        """Return the values of α to try, increasing, and the noise of all fits.
+    def _resolve(self, Y, y, processes):
+        """Return the values of α to try, increasing, and what all fits share.
 
-        Refuses bad parameters early.
+        Refuses bad parameters, before the first of many fits.
         """
         alphas = self.alphas
         if isinstance(alphas, str):
@@ -293,15 +294,15 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
                     "zero or more."
                 )
             base = float(factors.max())
-        # Refuses what does not fit together, before the first of many fits.
         probe = self._make(0, 0).set_params(alpha=base)
         planner = Planner(probe, processes, goes_on=False, incremental=False)
         plan, _ = planner.plan(Y, y)
         if base == "auto":
             factors = np.multiply(factors, plan.alpha)
+        settings = {"max_epochs": plan.n_epochs, "batch_size": plan.batch_size}
         # What "auto" found in all samples holds for each part of them.
-        noise = plan.noise if isinstance(self.noise, str) else self.noise
-        return np.sort(factors), noise
+        settings["noise"] = plan.noise if isinstance(self.noise, str) else self.noise
+        return np.sort(factors), settings
 
     def _splits(self, Y, y, groups):
         if len(Y) < 2:
@@ -317,16 +318,16 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-    def _path(self, data, split, alphas, seed, scorer, *, noise):
+    def _path(self, data, split, alphas, settings, scorer):
         """Return the score of each α on one split, and those of single samples."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
-        settings = {"check_rank": False, "callbacks": None, "noise": noise}
-        n_shared = max(1, round(_SHARED * self.max_epochs))
-        n_branch = max(1, int(_BRANCH * self.max_epochs))
+        n_shared = max(1, round(_SHARED * settings["max_epochs"]))
+        n_branch = max(1, int(_BRANCH * settings["max_epochs"]))
+        settings = {**settings, "check_rank": False, "callbacks": None}
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
-        start = self._make(middle, seed, **settings).fit(Y[train])
+        start = self._make(middle, **settings).fit(Y[train])
         scores, of_samples = [], []
         for alpha in alphas:
             branch = copy.deepcopy(start).set_params(
@@ -349,6 +350,9 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
 
     def _reconstruct(self, y, A):
         return self.best_estimator_._reconstruct(y, A)
+
+    def _reconstruct_averaged(self, y):
+        return self.best_estimator_._reconstruct_averaged(y)
 
     def _score_without_truth(self, Y):
         return self.best_estimator_._score_without_truth(Y)

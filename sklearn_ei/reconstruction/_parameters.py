@@ -8,11 +8,12 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ..groups import Group
 from ..losses import DATA_TERM_NAMES, DataTerm, EquivarianceTerm, choose_data_term
-from ..networks import NetworkSpec, UNet, Unrolled, check_network
+from ..networks import NetworkSpec, check_network
 from ..noise import NoiseModel
 from ..operators import ForwardOperator
 from ..training import check_callbacks
 from ..utils.params import check_path
+from ._auto import choose_network
 
 _FROM_ZERO = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -20,7 +21,7 @@ _COUNT = Interval(Integral, 1, None, closed="left")
 # As scikit-learn's own estimators declare theirs.
 CONSTRAINTS: dict = {
     "operator": [ForwardOperator],
-    "group": [Group, None],
+    "group": [Group, StrOptions({"auto"}), None],
     "alpha": [_FROM_ZERO, StrOptions({"auto"})],
     "beta": [_FROM_ZERO],
     "noise": [NoiseModel, StrOptions({"auto"}), None],
@@ -28,9 +29,9 @@ CONSTRAINTS: dict = {
     "equivariance_term": [StrOptions({"auto"}), EquivarianceTerm],
     "network": [StrOptions({"auto"}), NetworkSpec, torch.nn.Module, callable],
     "check_rank": [StrOptions({"warn", "raise"}), Options(bool, {False})],
-    "max_epochs": [_COUNT],
-    "batch_size": [_COUNT],
-    "lr": [Interval(Real, 0, None, closed="neither")],
+    "max_epochs": [_COUNT, StrOptions({"auto"})],
+    "batch_size": [_COUNT, StrOptions({"auto"})],
+    "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
     "lr_schedule": [StrOptions({"cosine", "constant"})],
     "device": [str, torch.device],
     "precision": [StrOptions({"auto", "float32", "bfloat16"})],
@@ -58,10 +59,10 @@ def resolve_terms(parameters):
     -------
     data_term : DataTerm
         Not resolved.
-    equivariance_term : EquivarianceTerm
-        As given, or the default one.
+    equivariance_term : EquivarianceTerm or "auto"
+        As given: which one is best depends on the group.
     network : NetworkSpec, torch.nn.Module or callable
-        As given, or the default one.
+        As given, or the one that suits the operator.
 
     Raises
     ------
@@ -72,24 +73,40 @@ def resolve_terms(parameters):
     check_path("checkpoint", parameters["checkpoint"], folder_ok=True)
     data_term = choose_data_term(parameters["data_term"], parameters["noise"])
     equivariance_term = parameters["equivariance_term"]
-    if isinstance(equivariance_term, str):
-        equivariance_term = EquivarianceTerm()
-    equivariance_term.check()
+    if not isinstance(equivariance_term, str):
+        equivariance_term.check()
     network = parameters["network"]
     if isinstance(network, str):
-        network = Unrolled(UNet(width=16, depth=3), n_stages=3, n_consistency=3)
+        network = choose_network(parameters["operator"])
     check_network(network)
-    alpha, beta = parameters["alpha"], parameters["beta"]
     if parameters["group"] is None:
-        if alpha == "auto" and not data_term.needs_truth:
-            raise ValueError(
-                "Got no group, but expected one such as Rotations(360), or alpha=0 for "
-                "measurement consistency alone."
-            )
-        for name, weight in (("alpha", alpha), ("beta", beta)):
-            if weight not in (0, "auto"):
-                raise ValueError(
-                    f"Got {name}={weight} without a group, but expected a group such "
-                    f"as Rotations(360), or {name}=0 for training without that term."
-                )
+        weights = needs_group(parameters, data_term)
+        if weights:
+            refuse_no_group(f"Got {weights} without a group")
     return data_term, equivariance_term, network
+
+
+def needs_group(parameters, data_term):
+    """Return the names and weights of the terms that need a group, as text or ""."""
+    alpha, beta = parameters["alpha"], parameters["beta"]
+    needed = []
+    # Without ground truth, alpha="auto" is above 0.
+    if alpha != 0 and not (alpha == "auto" and data_term.needs_truth):
+        needed.append(f"alpha={alpha}")
+    if beta > 0:
+        needed.append(f"beta={beta}")
+    return " and ".join(needed)
+
+
+def refuse_no_group(got):
+    """Raise ``ValueError`` where terms need a group and there is none.
+
+    Parameters
+    ----------
+    got : str
+        What was found in place of a group.
+    """
+    raise ValueError(
+        f"{got}, but expected a group such as Shifts() or Rotations(360), or weights "
+        "of 0 for training without it (alpha=0 is measurement consistency alone)."
+    )

@@ -32,9 +32,16 @@ from ..utils.stack import (
     truth_of_pairs,
 )
 from ..utils.validation import check_images, check_measurements
+from ._auto import (
+    choose_equivariance_term,
+    choose_group,
+    choose_rate,
+    choose_steps,
+    is_local,
+)
 from ._identity import check_same, identity
 from ._noise import quieted, resolve_noise
-from ._parameters import resolve_terms
+from ._parameters import needs_group, refuse_no_group, resolve_terms
 from ._scaled import ScaledFunction
 from ._start import root_mean_square, scaled_dataset
 
@@ -104,7 +111,7 @@ class Planner:
         operator, image_layout = fitted["operator_"], fitted["image_layout_"]
         if new:
             self.estimator._check_explains(operator, checked, stacklevel=8)
-        group = self._resolve_group(operator.image_shape, checked.shape[1])
+        group = self._resolve_group(operator, checked.shape[1])
         y, truth, images, missing = self._tensors(checked, truth, fitted)
         density = masks_of(y).float().mean(0) if has_missing(y) else None
         alpha = self._resolve_alpha(operator, group, density)
@@ -113,8 +120,19 @@ class Planner:
         teaches = self.data_term.needs_truth or density is not None
         if new and alpha > 0 and not teaches:
             self._check_group(operator, group)
-        kind = type(self.estimator)
-        check_same(self.processes, kind, parameters, y, truth)
+        kind, n_samples = type(self.estimator), len(y)
+        train, valid = None, None
+        if parameters["early_stopping"] and not self.incremental:
+            train, valid = self._split(n_samples)
+        n_epochs, batch_size = choose_steps(
+            n_samples if train is None else len(train),
+            parameters["max_epochs"],
+            parameters["batch_size"],
+            is_local(operator),
+            at_least=self.processes.size,
+        )
+        settled = {**parameters, "batch_size": batch_size}
+        check_same(self.processes, kind, settled, y, truth)
         noise = self.processes.from_main(self._find_noise(operator, y))
         operator = fitted["operator_"] = quieted(operator, noise, y)
         scale = self.processes.from_main(self._find_scale(operator, y))
@@ -128,10 +146,9 @@ class Planner:
         if density is not None:
             term.expect_missing(density)
         function = self._make_function(term, image_layout)
-        n_samples, validate, train = len(y), None, None
-        checkpoint = self._find_checkpoint(y, truth)
-        if parameters["early_stopping"] and not self.incremental:
-            train, valid = self._split(n_samples)
+        validate = None
+        checkpoint = self._find_checkpoint(y, truth, n_epochs)
+        if train is not None:
             held_out = checked[valid], None if images is None else images[valid]
             validate = self._validation(fitted, group, scale, *held_out)
             y, truth = take(y, train), None if truth is None else take(truth, train)
@@ -143,9 +160,9 @@ class Planner:
             dataset=scaled_dataset(operator, y, truth, scale, self.device),
             seeds=self.seeds,
             device=self.device,
-            n_epochs=1 if self.incremental else int(parameters["max_epochs"]),
-            batch_size=int(parameters["batch_size"]),
-            lr=parameters["lr"],
+            n_epochs=1 if self.incremental else n_epochs,
+            batch_size=batch_size,
+            lr=choose_rate(parameters["lr"], self.network),
             lr_schedule="constant" if self.incremental else parameters["lr_schedule"],
             group=group,
             alpha=alpha,
@@ -156,6 +173,7 @@ class Planner:
             noise=noise,
             image_layout=image_layout,
             measurement_layout=fitted["measurement_layout_"],
+            average=True,
             validate=validate,
             patience=int(parameters["n_iter_no_change"]),
             checkpoint=checkpoint,
@@ -296,11 +314,16 @@ class Planner:
         return validate
 
     # ------------------------------------------------------- group and weights
-    def _resolve_group(self, image_shape, n_features):
-        group = self.parameters["group"]
-        if group is None:
+    def _resolve_group(self, operator, n_features):
+        """Return the group for these images; settles the equivariance term."""
+        group, image_shape = self.parameters["group"], operator.image_shape
+        if isinstance(group, str):
+            group = self._recommended_group(operator)
+        resolved = None if group is None else group.resolve(image_shape)
+        if isinstance(self.equivariance_term, str):
+            self.equivariance_term = choose_equivariance_term(resolved)
+        if resolved is None:
             return None
-        resolved = group.resolve(image_shape)
         n_transforms = self.equivariance_term.n_transforms
         used = self.parameters["alpha"] != 0 or self.parameters["beta"] > 0
         if n_transforms >= resolved.n_elements and used:
@@ -310,6 +333,19 @@ class Planner:
                 f"{n_transforms} needs as many besides the identity."
             )
         return resolved
+
+    def _recommended_group(self, operator):
+        """Return the group that group="auto" means for an operator."""
+        weights = needs_group(self.parameters, self.data_term)
+        if self.data_term.needs_truth and not weights:
+            return None  # supervised training asks for one by name
+        group = choose_group(operator, len(operator.image_shape))
+        if group is None and weights:
+            refuse_no_group(
+                f"Got group='auto' and {weights} for {type(operator).__name__} and "
+                f"images of shape {operator.image_shape}, for which none is recommended"
+            )
+        return group
 
     def _resolve_alpha(self, operator, group, density):
         alpha = self.parameters["alpha"]
@@ -334,7 +370,7 @@ class Planner:
             return
         message = (
             f"{self.name} got operator={self.estimator.operator} and "
-            f"group={self.estimator.group}, whose rank check says {failure} Expected "
+            f"group={group}, whose rank check says {failure} Expected "
             "another group; see check_group_rank, or pass check_rank=False."
         )
         if check_rank == "raise":
@@ -379,13 +415,13 @@ class Planner:
         return build_module(make, make_generator(self.seeds.critic))
 
     # ------------------------------------------------------- who else is there
-    def _find_checkpoint(self, y, truth):
+    def _find_checkpoint(self, y, truth, n_epochs):
         path = self.parameters["checkpoint"]
         if path is None or self.incremental:
             return None
         told = identity(type(self.estimator), self.parameters, y, truth)
         checkpoint = Checkpoint(path, told, self.processes)
-        return checkpoint.read(self.parameters["max_epochs"])
+        return checkpoint.read(n_epochs)
 
 
 def make_function(network, data_term, image_layout, precision, seed, *, trial=True):

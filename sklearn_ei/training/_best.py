@@ -27,7 +27,7 @@ class BestWeights:
 
     def score_epoch(self, net):
         """Score f; the score goes into the history as ``valid_score``."""
-        score = self.score(net.module_.eval())
+        score = self.score(net.function.eval())
         net.history.record("valid_score", score)
         better = score > self.best_score_
         net.history.record("valid_score_best", better)
@@ -35,7 +35,7 @@ class BestWeights:
         if better:
             self.best_score_ = score
             self.best_epoch_ = len(net.history)
-            state = net.module_.state_dict()
+            state = net.function.state_dict()
             self.best_state_ = {name: t.detach().clone() for name, t in state.items()}
 
     def state_dict(self):

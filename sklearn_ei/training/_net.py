@@ -9,6 +9,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from ..losses import critic_error
 from ..utils.dataset import BatchLoader
 from ..utils.random import RandomStream, mix_seeds, seeded_torch
+from ._average import AveragedWeights
 from ._divergence import EXPLOSION, check_epoch
 from ._interrupts import Interrupts
 from .machine import CapturedStep, SharedFunction, can_capture, may_draw
@@ -34,6 +35,8 @@ class ReconstructionNet(NeuralNet):
         Of the order of the samples.
     capture : bool, default=False
         Whether to take steps by replaying a record; see :class:`CapturedStep`.
+    average : bool, default=False
+        Whether weights are averaged over steps; see :class:`AveragedWeights`.
     **kwargs
         As for :class:`skorch.NeuralNet`.
 
@@ -49,21 +52,35 @@ class ReconstructionNet(NeuralNet):
     processes = None
 
     def __init__(
-        self, module, criterion, *, critic=None, seed=0, capture=False, **kwargs
+        self,
+        module,
+        criterion,
+        *,
+        critic=None,
+        seed=0,
+        capture=False,
+        average=False,
+        **kwargs,
     ):
         # Before skorch watches for modules that are set outside of initialize().
         self.critic = critic
         self.seed = seed
         self.capture = capture
+        self.average = average
         super().__init__(module, criterion, **kwargs)
 
     # ------------------------------------------------------------ initialisation
     def initialize(self):
         """Initialise the net."""
         self.explosion_ = 0.0
-        self.captured_ = None
+        self.captured_ = self.average_ = None
         self.interrupts_ = Interrupts()
         return super().initialize()
+
+    @property
+    def function(self):
+        """What is scored and kept: f, with averaged weights if there are any."""
+        return self.module_ if self.average_ is None else self.average_.module
 
     def initialize_module(self):
         """Initialise f, the critic, and the stream that orders the samples."""
@@ -71,6 +88,8 @@ class ReconstructionNet(NeuralNet):
         self.stream_ = RandomStream(self.seed)
         if self.critic is not None:
             self.critic_ = self.critic
+        if self.average:
+            self.average_ = AveragedWeights(self.module_)
         return self
 
     def initialize_optimizer(self):
@@ -122,9 +141,13 @@ class ReconstructionNet(NeuralNet):
         # What processes tell each other is in no record.
         captured = self.captured_ if self.processes is None else None
         if captured is not None:
-            return captured(y, truth, start, elements)
-        with self._own_draws():
-            return self.compute_step(y, truth, start, elements)
+            step = captured(y, truth, start, elements)
+        else:
+            with self._own_draws():
+                step = self.compute_step(y, truth, start, elements)
+        if self.average_ is not None:
+            self.average_.update_parameters(self.module_)
+        return step
 
     def _own_draws(self):
         """Return the context in which parts of the user's draw from torch itself.
@@ -414,6 +437,8 @@ class ReconstructionNet(NeuralNet):
         names = ("module_", "criterion_", "optimizer_", "stream_")
         if self.critic is not None:
             names += ("critic_", "critic_optimizer_")
+        if self.average_ is not None:
+            names += ("average_",)
         return names
 
     def training_state(self):

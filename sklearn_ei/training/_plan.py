@@ -69,6 +69,8 @@ class FitPlan:
         Learning rate of Adam, at its highest.
     lr_schedule : {"cosine", "constant"}
         How it changes.
+    average : bool
+        Whether weights are averaged over steps.
     validate : callable or None
         Score of f, a number; higher is better. None: no early stopping.
     patience : int
@@ -109,6 +111,7 @@ class FitPlan:
     image_layout: Any = None
     measurement_layout: Any = None
     lr_schedule: str = "constant"
+    average: bool = False
     validate: Callable | None = None
     patience: int = 1
     checkpoint: Any = None

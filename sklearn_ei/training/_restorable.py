@@ -95,6 +95,9 @@ def check_state(state, tensors, net, best):
             read[name] = _check_module(reader, found, part)
         else:
             read[name] = _check_number(name, found, expected)
+    if "average_" in read:
+        n_averaged = int(read["average_"]["n_averaged"])
+        expect(n_averaged == n_steps, "the average is of another number of steps")
     if dict(net.callbacks_).get("lr_schedule") is not None:
         expect(read.get("step") == n_steps, "the schedule is at another step")
     return {
@@ -196,4 +199,4 @@ def _check_best(reader, found, best, net, history):
         epoch > 0 and is_finite(score) and history[epoch - 1]["valid_score"] == score,
         "the best weights have another score than their epoch",
     )
-    return {**found, "state": _check_module(reader, found["state"], net.module_)}
+    return {**found, "state": _check_module(reader, found["state"], net.function)}

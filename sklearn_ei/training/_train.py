@@ -43,7 +43,7 @@ class Trained:
     @property
     def function(self):
         """f, in evaluation mode."""
-        return self.net.module_
+        return self.net.function
 
     @property
     def history(self):
@@ -118,8 +118,9 @@ def train(plan, net=None, interrupts=None):
             error = caught
         net.processes = None
         if best is not None and best.best_state_ is not None:
-            net.module_.load_state_dict(best.best_state_)
+            net.function.load_state_dict(best.best_state_)
         net.module_.eval()
+        net.function.eval()
     score = None if best is None else best.best_score_
     return Trained(net, len(net.history) - before, score, error)
 
@@ -144,6 +145,7 @@ def make_net(plan):
         critic=plan.critic,
         seed=plan.seeds.order,
         capture=graphs_wanted(plan.device),
+        average=plan.average,
         optimizer=torch.optim.Adam,
         # One kernel for all weights: the plain loop over them costs a tenth of a
         # step.

@@ -174,7 +174,6 @@ def test_models_are_cloned_and_resolved_as_copies(noise):
     resolved = noise.resolve(None, torch.ones((1, 1, 3)))
     assert resolved is not noise
     assert clone(noise).get_params() == resolved.get_params() == noise.get_params()
-<<<<<<< HEAD
 
 
 def test_complex_measurements_get_noise_in_both_parts():
@@ -196,5 +195,3 @@ def test_what_is_not_finite_stays_so_and_nothing_else_changes():
     assert noisy[0, 0, 3] == -1
     counts = float(noisy[0, 0, 0]) / 0.4
     assert counts == pytest.approx(round(counts), abs=1e-4)
-=======
->>>>>>> w/real

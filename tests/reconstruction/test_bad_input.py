@@ -89,7 +89,7 @@ def test_a_refused_stack_leaves_the_fitted_estimator_as_it_was(name):
         ({"equivariance_term": 5}, TypeError, r"'equivariance_term' .* Got 5 instead"),
         ({"group": "rotations"}, TypeError, r"'group' parameter .* Got 'rotations'"),
         ({"group": None, "alpha": 1}, ValueError, "without a group"),
-        ({"group": None}, ValueError, "Got no group, but expected one"),
+        ({"group": None}, ValueError, "Got alpha=auto without a group, but expected"),
         ({"callbacks": ["stop"]}, TypeError, "'stop' in callbacks, but expected"),
         (
             {"operator": Inpainting(mask=[0, np.nan])},

@@ -11,9 +11,9 @@ from ...operators import part_of
 # Tensors as large as the largest one kept for the backward pass that live for a
 # moment: gradients on their way, and what convolutions rearrange.
 _TRANSIENT = 4
-# Beside the weights: gradients, two moments, and the copy of weights and moments
-# that an epoch which fails goes back to.
-_COPIES_OF_WEIGHTS = 6
+# Beside the weights: gradients, two moments, the average over steps, and the copy of
+# weights, moments and average that an epoch which fails goes back to.
+_COPIES_OF_WEIGHTS = 8
 _WORKSPACE = 2**25  # of libraries
 
 

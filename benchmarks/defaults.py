@@ -1,0 +1,152 @@
+"""What somebody gets who sets nothing: `EquivariantReconstructor(operator).fit(Y)`.
+
+    python benchmarks/defaults.py DATA_FOLDER [--problems NAME ...] [--seeds 0 1 2]
+
+DATA_FOLDER holds ct100_train_128.npz, urban100_train_256.npz and, in real/,
+aps_tooth.h5, htc2022_ta_fan.npz and dls_rows.npz; what is not there is left out. With
+--toy, a few small phantoms in their place. Training on CT100 and Urban100 is on [:80],
+PSNR that of [80:], which nothing was tuned on; a single measurement and real rows are
+reconstructed by what was trained on themselves (DLS: 44 rows train, 15 are looked at).
+Against the truth, or for real measurements against A†y of all views with three
+refinements. Processor seconds are those of one thread. What has been run is kept in
+results/defaults.json, a cell for each problem and seed.
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import _record
+import numpy as np
+import torch
+from baselines_auto import dls, htc, tooth
+
+from sklearn_ei import EquivariantReconstructor
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.metrics import psnr
+from sklearn_ei.operators import Inpainting, ParallelBeamCT
+
+SMOKE = ["--toy", "--problems", "inpainting", "--seeds", "0"]
+NAME = "defaults"
+N_TRAIN = 80
+N_ROWS, N_TRAIN_ROWS = 59, 44  # of DLS
+
+
+def ct(folder, options):
+    images = _images(folder, "ct100_train_128.npz", 65535)
+    operator = ParallelBeamCT(n_views=50 if folder else 10)
+    return (operator, *_split(operator.measure(images), images, folder))
+
+
+def ct_single(folder, options):
+    images = _images(folder, "ct100_train_128.npz", 65535)[-20:][:1]
+    operator = ParallelBeamCT(n_views=50 if folder else 10)
+    Y = operator.measure(images)
+    return operator, Y, Y, images
+
+
+def inpainting(folder, options):
+    images = _images(folder, "urban100_train_256.npz", 255)
+    operator = Inpainting(0.3)
+    return (operator, *_split(operator.measure(images), images, folder))
+
+
+def _images(folder, name, brightest):
+    if folder is None:
+        return make_thorax_phantoms(20, (16, 16), random_state=0)
+    with np.load(folder / name) as file:
+        return file["images"] / np.float32(brightest)
+
+
+def _split(Y, images, folder):
+    n_train = N_TRAIN if folder else 4
+    return Y[:n_train], Y[n_train:], images[n_train:]
+
+
+def real(load):
+    def problem(folder, options):
+        if folder is None:
+            return ct_single(None, options)
+        operator, Y, reference = load(folder, options)
+        train = Y[:N_TRAIN_ROWS]
+        first = N_TRAIN_ROWS if len(Y) > N_TRAIN_ROWS else 0
+        return operator, train, Y[first:], reference[first:]
+
+    return problem
+
+
+PROBLEMS = {
+    "ct": ct,
+    "ct_single": ct_single,
+    "inpainting": inpainting,
+    "tooth": real(tooth),
+    "HTC": real(htc),
+    "DLS": real(dls),
+}
+
+
+def run(operator, train, test, reference, seed):
+    """Return what one fit with nothing set gives."""
+    estimator = EquivariantReconstructor(operator, random_state=seed)
+    start = time.process_time()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator.fit(train)
+    fitted = time.process_time()
+    found = estimator.predict(test)
+    predicted = time.process_time()
+    with torch.no_grad():
+        y = estimator.measurement_layout_.to_tensor(test)
+        alone = estimator.image_layout_.to_array(
+            torch.cat([estimator.reconstruct_tensors(part) for part in y.split(1)])
+        )
+    return {
+        "psnr": float(psnr(reference, found)),
+        "psnr of f alone": float(psnr(reference, alone)),
+        "psnr of A†y": float(psnr(reference, operator.reconstruct(test))),
+        "cpu_seconds": fitted - start,
+        "predict_seconds_an_image": (predicted - fitted) / len(test),
+        "group": str(estimator.group_),
+        "noise": str(estimator.noise_),
+        "alpha": estimator.alpha_,
+        "n_steps": estimator.n_steps_,
+        "batch_size": estimator.batch_size_,
+        "warnings": sorted({str(w.message)[:200] for w in caught}),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--toy", action="store_true")
+    parser.add_argument("--problems", nargs="*", choices=PROBLEMS, default=PROBLEMS)
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--again", action="store_true", help="cells that are there")
+    parser.add_argument("--no-record", action="store_true")
+    options = parser.parse_args()
+    options.images = N_ROWS
+    torch.set_num_threads(1)
+    folder = None if options.toy else options.folder
+    if folder is None and not options.toy:
+        parser.error("expected a folder with data, or --toy")
+    for name in options.problems:
+        for seed in options.seeds:
+            result = {**_record.read(NAME), "machine": _record.machine()}
+            cells = result.setdefault("toy" if options.toy else "problems", {})
+            cells = cells.setdefault(name, {})
+            if str(seed) in cells and not options.again:
+                continue
+            try:
+                problem = PROBLEMS[name](folder, options)
+            except FileNotFoundError as error:
+                print(f"{name}: left out, {error}")
+                break
+            cells[str(seed)] = run(*problem, seed)
+            print(name, seed, cells[str(seed)], flush=True)
+            if not options.no_record:
+                _record.write(NAME, result)
+
+
+if __name__ == "__main__":
+    main()
