@@ -59,6 +59,9 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
     #: leaves the device. Only then can a step be a CUDA graph.
     depends_on_tensors_alone = False
 
+    #: Whether :meth:`reconstruct` averages over several passes through f.
+    averages = False
+
     operator = None
     noise = None
 

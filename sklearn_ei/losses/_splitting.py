@@ -74,6 +74,7 @@ class Splitting(DataTerm):
     """
 
     name = "splitting_error"
+    averages = True
     density = None
 
     def __init__(self, fraction=0.4, n_splits=8, *, axis="auto", distance="l2"):

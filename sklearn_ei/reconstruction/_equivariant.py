@@ -472,14 +472,14 @@ class EquivariantReconstructor(
         """Return the mean of what f says of y and of its turned and mirrored copies.
 
         A T x = P A x for the symmetries T of the instrument, and so T⁻¹ f(P y) is as
-        good an answer as f(y).
+        good an answer as f(y). Not where predictions are averages already.
         """
-        x, symmetries = (
-            self._reconstruct(y, self.operator_),
-            self.operator_.symmetries(),
-        )
+        x = super()._reconstruct_averaged(y)
+        if self.data_term_.averages:
+            return x
+        symmetries = self.operator_.symmetries()
         for symmetry in symmetries:
-            moved = self._reconstruct(symmetry.permute(y), self.operator_)
+            moved = super()._reconstruct_averaged(symmetry.permute(y))
             x = x + symmetry.move_back(moved)
         return x / (1 + len(symmetries))
 
