@@ -126,9 +126,27 @@ class RestrictedOperator:
             return self
         return RestrictedOperator(whole, kept if alone else kept[samples])
 
+    @property
+    def depends_on_measurements(self):
+        """Whether A is known beside measurements only."""
+        return self.operator.depends_on_measurements
+
     def for_measurements(self, y):
-        """Return itself: the part that belongs to measurements."""
-        return self
+        """Return M A for a batch of measurements, where A depends on them.
+
+        Parameters
+        ----------
+        y : torch.Tensor of shape (batch, channel, *measurement_shape)
+            Measurements, NaN where there is none.
+
+        Returns
+        -------
+        operator : RestrictedOperator
+        """
+        if not self.depends_on_measurements:
+            return self
+        seen = y.masked_fill(~self._kept_like(y), torch.nan)
+        return RestrictedOperator(self.operator.for_measurements(seen), self.kept)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return M A x.

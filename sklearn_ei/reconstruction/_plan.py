@@ -119,7 +119,7 @@ class Planner:
         # measurements of which each lacks others.
         teaches = self.data_term.needs_truth or density is not None
         if new and alpha > 0 and not teaches:
-            self._check_group(operator, group)
+            self._check_group(operator.for_measurements(y[:1]), group)
         kind, n_samples = type(self.estimator), len(y)
         train, valid = None, None
         if parameters["early_stopping"] and not self.incremental:

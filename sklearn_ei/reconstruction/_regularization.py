@@ -93,6 +93,7 @@ class HeldOutError:
         holed = self.y.masked_fill(held_out, math.nan)
         self.part, self.of_kept = part_of(operator, holed)
         whole, self.y = part_of(operator, self.y)
+        self.whole = whole
         self.not_compared = ~(held_out & ~_missing(whole, self.y))
         # Of fewer measurements λ has to be smaller to weigh as much.
         self.share = 1 - n_held_out / max(1, operator.measured_entries().sum())
@@ -105,7 +106,7 @@ class HeldOutError:
         solution = self.minimise(self.of_kept, self.part, regularization * self.share)
         if not bool(solution.converged.all()):
             return None
-        miss = self.operator.forward(solution.images) - self.y
+        miss = self.whole.forward(solution.images) - self.y
         return _energy(miss.masked_fill(self.not_compared, 0)) / self.energy
 
 

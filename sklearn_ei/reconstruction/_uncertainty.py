@@ -210,7 +210,9 @@ class UncertaintyMixin:
         generator = make_generator(draw_seed(random_state))
         images = self._predict_array(Y)
         std = np.empty(images.shape, dtype=np.float32)
-        known = self._known_pixels(self.operator_)
+        known = None
+        if not self.operator_.depends_on_measurements:  # else each sample has its own
+            known = self._known_pixels(self.operator_)
         for index in range(len(Y)):
             x = self.image_layout_.to_tensor(images[index : index + 1])
             A, seen = self._part_of(Y[index : index + 1]), known
