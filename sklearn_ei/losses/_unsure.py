@@ -81,7 +81,8 @@ class UNSURE(DataTerm):
         if noise is not None:
             raise ValueError(
                 f"Got noise={brief(noise)} with data_term='unsure', but expected "
-                "noise=None or 'auto': that term is for Gaussian noise whose level is not known."
+                "noise=None or 'auto': that term is for Gaussian noise whose level is "
+                "not known."
             )
 
     def resolve(self, operator, noise, seed):

@@ -122,9 +122,7 @@ def gather_evidence(measurements, blur=None):
     if previous is None:
         return None
     change, fall = float(min(change, 1)), float(level / max(first, 1e-30))
-    return Evidence(
-        std, signal, counts[known], unexplained, change, fall, correlations
-    )
+    return Evidence(std, signal, counts[known], unexplained, change, fall, correlations)
 
 
 def _scatter(p):

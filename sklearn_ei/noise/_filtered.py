@@ -113,7 +113,6 @@ class Measurements:
                 ],
             )
 
-
     def _powers(self, tensors, steps):
         """As :meth:`residuals`, of small measurements: by the matrix of F.
 
@@ -132,7 +131,9 @@ class Measurements:
             yield (
                 n_steps,
                 [
-                    (tensor.reshape(-1, m).double() @ power).reshape(tensor.shape).float()
+                    (tensor.reshape(-1, m).double() @ power)
+                    .reshape(tensor.shape)
+                    .float()
                     for tensor in tensors
                 ],
             )

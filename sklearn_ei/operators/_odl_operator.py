@@ -18,10 +18,10 @@ from ._ray_transform import (
     backproject,
     fbp_constants,
     filtered_backprojection,
-    with_hann_window,
     pixel_positions,
     project,
     stored_matrix,
+    with_hann_window,
 )
 from ._rays import picklable_geometry
 from ._symmetries import symmetries_of

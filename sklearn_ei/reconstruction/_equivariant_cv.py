@@ -221,9 +221,10 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         seed = self.random_state if fixed else draw_seed(self.random_state)
         seed = processes.from_main(seed)
         truth = y if y is None else np.asarray(y)
+        data = checked, truth
         with searching():  # which Ctrl-C leaves
             rows = [
-                self._path((checked, truth), split, alphas, seed, scorer, noise)
+                self._path(data, split, alphas, scorer, seed=seed, noise=noise)
                 for split in splits
             ]
             rows = processes.from_main(rows)
@@ -315,16 +316,16 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-    def _path(self, data, split, alphas, seed, scorer, noise):
+    def _path(self, data, split, alphas, scorer, **parameters):
         """Return the score of each α on one split, and those of single samples."""
         (Y, y), (train, test) = data, split
         truth = None if y is None else y[test]
-        settings = {"check_rank": False, "callbacks": None, "noise": noise}
+        settings = {"check_rank": False, "callbacks": None, **parameters}
         n_shared = max(1, round(_SHARED * self.max_epochs))
         n_branch = max(1, int(_BRANCH * self.max_epochs))
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
-        start = self._make(middle, seed, **settings).fit(Y[train])
+        start = self._make(middle, **settings).fit(Y[train])
         scores, of_samples = [], []
         for alpha in alphas:
             branch = copy.deepcopy(start).set_params(

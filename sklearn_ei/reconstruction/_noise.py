@@ -53,10 +53,8 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
     NoiseWarning
         If nothing is told, and what is assumed; or if noise is not independent.
     """
-    if noise is None:
-        return None
     if not isinstance(noise, str):
-        return noise.resolve(operator, y)
+        return None if noise is None else noise.resolve(operator, y)
     if data_term.takes_noise == "never":
         return None
     needed = data_term.takes_noise == "needed"
@@ -68,8 +66,8 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
                 f"level of the noise, such as GaussianNoise(0.02): {found.statement}"
             )
         warnings.warn(
-            f"{name}(noise='auto'): {found.statement} Pass noise=None if that is right, "
-            "the level as GaussianNoise(sigma) if not, or data_term='unsure'.",
+            f"{name}(noise='auto'): {found.statement} Pass noise=None if that is "
+            "right, the level as GaussianNoise(sigma) if not, or data_term='unsure'.",
             NoiseWarning,
             stacklevel=stacklevel + 1,
         )
