@@ -18,8 +18,10 @@ from sklearn_ei.model_selection import held_out_score, round_trip_score
 from sklearn_ei.networks import UNet
 
 TINY = {"max_epochs": 1, "network": UNet(width=2, depth=2), "random_state": 0}
+TINY |= {"noise": None}
 
 
+@pytest.mark.filterwarnings("ignore:EquivariantReconstructorCV. .* cannot be told from")
 def test_a_path_over_alpha(ct_problem):
     operator, _, Y = ct_problem
     path = EquivariantReconstructorCV(

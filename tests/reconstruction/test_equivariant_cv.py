@@ -17,7 +17,8 @@ from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting
 
 TINY = {"max_epochs": 4, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
-AT_THE_EDGE = ".* is at the edge of the values tried"
+TINY |= {"noise": None}  # such small sinograms do not tell
+AT_THE_EDGE = ".* (is at the edge of the values tried|cannot be told from)"
 
 
 @pytest.fixture
@@ -112,6 +113,26 @@ def test_a_doubtful_choice_is_said(make, ct_problem, alphas, best, message):
     assert warning.filename == __file__
 
 
+def test_values_that_differ_by_chance_are_said(make, ct_problem):
+    Y = np.concatenate([ct_problem[2]] * 5)[:25]  # of which five are left out
+    gain = {1.0: 0.0, 20.0: 0.1}
+
+    def scores(scatter):
+        def score(estimator, Y, y=None):
+            same = float(np.square(Y).mean())  # of all α alike
+            chance = scatter * np.sin(1e3 * same * (1 + estimator.alpha_))
+            return same + gain[estimator.alpha_] + (chance if len(Y) == 1 else 0)
+
+        return score
+
+    with pytest.warns(UserWarning, match="alpha_=20 cannot be told from 1: "):
+        make(max_epochs=1, scoring=scores(10.0)).fit(Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(max_epochs=1, scoring=scores(0.0)).fit(Y)
+
+
+@pytest.mark.filterwarnings(f"ignore:{AT_THE_EDGE}:UserWarning")
 def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
     """Counted in samples · epochs: at most 2.5 fits for five α."""
     _, _, Y = ct_problem
