@@ -62,7 +62,8 @@ def with_holes(Y, kept):
 
 
 def learned(operator, group, **parameters):
-    return EquivariantReconstructor(operator, group, **parameters)
+    """Return an estimator that assumes no noise, unless it is told of some."""
+    return EquivariantReconstructor(operator, group, **{"noise": None, **parameters})
 
 
 def own(term):
