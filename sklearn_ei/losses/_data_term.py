@@ -46,12 +46,8 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
     #: Whether the term compares with ground truth.
     needs_truth = False
 
-<<<<<<< HEAD
-    #: What the term makes of a noise model: ``"optional"``, ``"needed"``, ``"never"``.
-=======
     #: Whether the term has a use for a noise model: ``"optional"``, ``"needed"`` or
     #: ``"never"``.
->>>>>>> w/noise
     takes_noise = "optional"
 
     #: Whether that may be a model without recorrupted pairs.

@@ -227,11 +227,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         data = checked, truth
         with searching():  # which Ctrl-C leaves
             rows = [
-<<<<<<< HEAD
                 self._path((checked, truth), split, alphas, settings, scorer)
-=======
-                self._path(data, split, alphas, scorer, seed=seed, noise=noise)
->>>>>>> w/noise
                 for split in splits
             ]
             rows = processes.from_main(rows)
@@ -323,7 +319,6 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
             splitter = check_cv(self.cv)
         return list(splitter.split(Y, y, groups))
 
-<<<<<<< HEAD
     def _path(self, data, split, alphas, settings, scorer):
         """Return the score of each α on one split, and those of single samples."""
         (Y, y), (train, test) = data, split
@@ -331,15 +326,6 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         n_shared = max(1, round(_SHARED * settings["max_epochs"]))
         n_branch = max(1, int(_BRANCH * settings["max_epochs"]))
         settings = {**settings, "check_rank": False, "callbacks": None}
-=======
-    def _path(self, data, split, alphas, scorer, **parameters):
-        """Return the score of each α on one split, and those of single samples."""
-        (Y, y), (train, test) = data, split
-        truth = None if y is None else y[test]
-        settings = {"check_rank": False, "callbacks": None, **parameters}
-        n_shared = max(1, round(_SHARED * self.max_epochs))
-        n_branch = max(1, int(_BRANCH * self.max_epochs))
->>>>>>> w/noise
         settings.update(max_epochs=n_shared, lr_schedule="constant")
         middle = alphas[len(alphas) // 2]
         start = self._make(middle, **settings).fit(Y[train])
