@@ -2,7 +2,6 @@
 
     python benchmarks/noise_auto.py --data FOLDER --quality LEVEL ...
 
-<<<<<<< HEAD
 Three tables. *Simulated*: noise of 0 to 20 % of the largest measurement on sinograms
 and blurred images, one draw for each seed; printed is the level found over the true
 one, or "none". *Operators*: every operator of tests/cases.py with smooth images,
@@ -11,16 +10,6 @@ beside the differences of neighbouring views (see noise_real.py). *Quality*, wit
 ``--quality``: PSNR of EquivariantReconstructor(operator, group) on slices 70 to 80 of
 FOLDER/ct100_train_128.npz, trained on the first 70, with noise of so much of the
 largest measurement (50 views), for noise="auto" and noise=None.
-=======
-Up to four tables. *Simulated*: noise of 0 to 20 % of the largest measurement on
-sinograms and blurred images, one draw for each seed; printed is the level found over
-the true one, or "none". *Operators*: every operator of tests/cases.py with smooth
-images, noise-free and with 2 % of their root mean square. *Real*: three scans of
-FOLDER/real, beside the differences of neighbouring views (see noise_real.py).
-*Quality*, with ``--quality``: PSNR of EquivariantReconstructor(operator, group) on
-slices 70 to 80 of FOLDER/ct100_train_128.npz, trained on the first 70, with noise of so
-much of the largest measurement (50 views), by ``noise``.
->>>>>>> w/noise
 """
 
 import argparse

@@ -136,7 +136,7 @@ class Splitting(DataTerm):
             )
         drawn = torch.rand((n_samples, shape[axis]), generator=generator)
         seen = drawn >= self.fraction
-        seen[:, torch.from_numpy(whole_of(A).calibration_lines())] = True
+        seen[:, torch.from_numpy(_calibration_lines(A))] = True
         places = [1] * len(shape)
         places[axis] = shape[axis]
         return seen.reshape(n_samples, 1, *places).expand(-1, -1, *shape)
@@ -196,6 +196,11 @@ class Splitting(DataTerm):
         return x1, distance(root * A.forward(x1), root * A.only_measured(y))
 
 
-def whole_of(A):
-    """Return the whole operator, of which A may be a part."""
-    return A.operator if isinstance(A, RestrictedOperator) else A
+def _calibration_lines(A):
+    """Return the lines that all samples of a batch have, about the middle."""
+    if not isinstance(A, RestrictedOperator):
+        return A.calibration_lines()
+    kept = A.kept
+    if kept.ndim > len(A.measurement_shape):
+        kept = kept.all(0).any(0)
+    return A.operator.calibration_lines(kept.cpu().numpy())

@@ -96,7 +96,8 @@ def held_out_score(
     """
     reconstructor, Y = unwrap(estimator, Y)
     operator = reconstructor.operator_
-    masks = _masks(operator, fraction, n_splits, axis, random_state)
+    measured = _measured(reconstructor, Y)
+    masks = _masks(operator, fraction, n_splits, axis, random_state, measured=measured)
     if isinstance(round_trip, str):
         check_option("round_trip", round_trip, ("auto",))
         round_trip = getattr(reconstructor, "group_", None) is not None
@@ -120,7 +121,17 @@ def held_out_score(
     return -relative_energy(pairs())
 
 
-def _masks(operator, fraction, n_splits, axis, random_state):
+def _measured(reconstructor, Y):
+    """Return which measurements any sample has, and which all of them have."""
+    kept = reconstructor.operator_.measured_entries()
+    by_any, by_all = np.zeros_like(kept), kept
+    for batch in tensors(reconstructor, Y, BATCH_SIZE):
+        seen = (~batch.isnan()).any(1).cpu().numpy()
+        by_any, by_all = by_any | seen.any(0), by_all & seen.all(0)
+    return kept & by_any, by_all
+
+
+def _masks(operator, fraction, n_splits, axis, random_state, *, measured=None):
     """Return one mask of kept measurements for each split."""
     check_scalar(
         fraction,
@@ -138,7 +149,8 @@ def _masks(operator, fraction, n_splits, axis, random_state):
         axis = operator.natural_axis
     elif axis is not None:
         check_scalar(axis, "axis", Integral, min_val=0, max_val=len(shape) - 1)
-    measured = operator.measured_entries()
+    whole = operator.measured_entries()
+    measured, by_all = measured or (whole, whole)
     if axis is None:
         candidates = np.flatnonzero(measured)
         # Entries have no order that would spread them: draw.
@@ -147,7 +159,7 @@ def _masks(operator, fraction, n_splits, axis, random_state):
         others = tuple(i for i in range(len(shape)) if i != axis)
         candidates = np.flatnonzero(measured.any(axis=others))
         if automatic:
-            candidates = np.setdiff1d(candidates, operator.calibration_lines())
+            candidates = np.setdiff1d(candidates, operator.calibration_lines(by_all))
     n_folds = max(1, min(n_folds, len(candidates)))
     masks = []
     for fold in np.unique(np.arange(n_splits) * n_folds // n_splits):

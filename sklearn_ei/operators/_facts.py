@@ -138,8 +138,14 @@ class Facts(FactsMixin, Shapes):
         measured = self.measured_entries(each_channel=True)
         return Constants(mask=torch.from_numpy(measured))
 
-    def calibration_lines(self) -> np.ndarray:
+    def calibration_lines(self, measured: np.ndarray | None = None) -> np.ndarray:
         """Return indices along :attr:`natural_axis` that no method may do without.
+
+        Parameters
+        ----------
+        measured : bool ndarray of shape measurement_shape, default=None
+            Where there are measurements, such as those that all samples of a stack
+            with holes have. None: wherever A measures.
 
         Returns
         -------

@@ -143,14 +143,16 @@ class MRI(ForwardOperator):
         """Whether there is one coil, so that A A† only selects."""
         return self.sensitivities is None
 
-    def calibration_lines(self):
+    def calibration_lines(self, measured=None):
         """Return the indices of the sampled lines that surround the centre, unbroken.
 
         They hold the contrast of the image: it cannot be told from the others.
         """
         if self.natural_axis is None:
             return np.arange(0)
-        measured = self.measured_entries().any(axis=0)
+        if measured is None:
+            measured = self.measured_entries()
+        measured = np.asarray(measured).any(axis=0)
         lost = np.flatnonzero(~measured)
         centre = len(measured) // 2
         if not measured[centre]:

@@ -224,7 +224,6 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         seed = self.random_state if fixed else draw_seed(self.random_state)
         settings["seed"] = seed = processes.from_main(seed)
         truth = y if y is None else np.asarray(y)
-        data = checked, truth
         with searching():  # which Ctrl-C leaves
             rows = [
                 self._path((checked, truth), split, alphas, settings, scorer)

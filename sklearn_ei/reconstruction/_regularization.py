@@ -83,7 +83,7 @@ class HeldOutError:
         self.operator = operator
         which = _spread(len(y))
         self.y = y[[which[i % len(which)] for i in range(_N_DRAWS)]]
-        candidates = _candidates(operator)
+        candidates = _candidates(operator, self.y)
         n_held_out = round(_FRACTION * len(candidates))
         kept = np.ones((_N_DRAWS, *operator.measurement_shape), dtype=bool)
         rng = np.random.default_rng(0)
@@ -169,10 +169,11 @@ def _spread(n):
     return np.linspace(0, n - 1, min(n, _N_DRAWS)).round().astype(int)
 
 
-def _candidates(operator):
+def _candidates(operator, y):
     """Return the entries that may be held out, by their places in C order."""
-    measured = operator.measured_entries().copy()
+    seen = (~y.isnan()).any(1).numpy()
+    measured = operator.measured_entries() & seen.any(0)
     if operator.natural_axis is not None:
         lines = np.moveaxis(measured, operator.natural_axis, 0)
-        lines[operator.calibration_lines()] = False
+        lines[operator.calibration_lines(seen.all(0))] = False
     return np.flatnonzero(measured)

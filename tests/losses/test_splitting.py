@@ -156,3 +156,17 @@ def test_an_axis_that_is_not_there_is_refused():
     term = resolved(SCANNER, axis=2)
     with pytest.raises(ValueError, match="axis=2"):
         term.draw_seen(SCANNER, 1, make_generator(0))
+
+
+def test_lines_that_all_scans_have_are_seen_and_others_are_not():
+    """Where masks are holes, the operator itself measures every line."""
+    mri = MRI(mask=np.ones(32, dtype=bool), image_shape=(8, 32))
+    masks = np.random.default_rng(0).random((6, 32)) < 0.4
+    masks[:, 13:20] = True
+    masks[0, 12], masks[1, 20] = False, False
+    kept = torch.from_numpy(masks)[:, None, None, :].expand(-1, 1, 8, -1)
+    A = RestrictedOperator(mri, kept)
+    seen = resolved(mri).draw_seen(A, 600, make_generator(0)).float().mean((0, 1, 2))
+    assert bool((seen[13:20] == 1).all())
+    assert bool((seen[:13] < 0.75).all())
+    assert bool((seen[20:] < 0.75).all())
