@@ -155,14 +155,14 @@ def test_what_is_held_out_does_not_reach_f(operator):
     operator = operator.resolve()
     masks = _masks(operator, 0.2, 3, "auto", 0)
     assert len(masks) == 3
-    held_out = sum(1 - mask for mask in masks)
+    held_out = sum((~mask).int() for mask in masks)
     assert held_out.max() == 1  # no entry twice
     assert 0.3 < float(held_out.sum() / (_rows(operator) > 0).sum()) < 0.8
     x = torch.randn(2, operator.image_layout.n_channels, 16, 16)
     y = operator.forward(x)
     for mask in masks:
         sub = RestrictedOperator(operator, mask)
-        changed = y + 100 * (1 - mask)
+        changed = y + 100 * ~mask
         image = sub.pinv(y)
         torch.testing.assert_close(sub.pinv(changed), image)
         torch.testing.assert_close(sub.refine(x, changed), sub.refine(x, y))
