@@ -6,8 +6,8 @@
 FOLDER holds the files of benchmarks/real/_scans.py, itself or in ``real/``; scans that
 are not there are left out. A cell is one method on one scan with one seed; it is kept
 in --out as JSON and not run again, unless data or parameters have changed (a changed
-library is not noticed: take another --out). A command that was killed goes on when it is
-given again. Pictures are drawn at the end.
+library is not noticed: take another --out). A command that was killed goes on when it
+is given again. Pictures are drawn at the end.
 """
 
 import argparse
