@@ -14,7 +14,7 @@ from ._methods import METHODS, Missing
 FORMAT = 1
 
 
-def run_cell(scan, name, seed, out, *, log=print):
+def run_cell(scan, name, seed, out, *, log=None):
     """Run a cell, unless it is there already.
 
     Parameters
@@ -25,8 +25,8 @@ def run_cell(scan, name, seed, out, *, log=print):
     seed : int
     out : Path
         Folder of cells and images.
-    log : callable
-        What is told goes there.
+    log : callable, default=None
+        What is told goes there; None: it is printed.
 
     Returns
     -------
@@ -34,6 +34,7 @@ def run_cell(scan, name, seed, out, *, log=print):
         With ``test`` (PSNR, SSIM, held-out error) and ``cpu_seconds``; or with
         ``skipped``, a reason, which is tried again the next time.
     """
+    log = log or _print
     method = METHODS[name]
     path = out / "cells" / f"{scan.name}-{name}-seed{seed}.json"
     digest = scan.digest()
@@ -118,6 +119,10 @@ def plain_parameters(estimator):
         else " ".join(repr(value).split())
         for name, value in sorted(estimator.get_params(deep=False).items())
     }
+
+
+def _print(text):
+    print(text, flush=True)  # runs take hours, and go to a log
 
 
 def _skipped(scan, name, seed, reason, log):
