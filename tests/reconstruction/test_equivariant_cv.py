@@ -112,6 +112,7 @@ def test_a_doubtful_choice_is_said(make, ct_problem, alphas, best, message):
     assert warning.filename == __file__
 
 
+@pytest.mark.filterwarnings("ignore:.*at the edge of the values tried")
 def test_a_path_costs_less_than_half_of_a_grid(make, ct_problem, monkeypatch):
     """Counted in samples · epochs: at most 2.5 fits for five α."""
     _, _, Y = ct_problem
