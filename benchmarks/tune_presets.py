@@ -59,7 +59,8 @@ CT = {
         False,
     ),
 }
-_SMALL = {"batch_size": 1, "lr": 4e-3}
+_DEEP = {"network": Unrolled(), "batch_size": 2, "lr": 2e-3}
+_SMALL = {**_DEEP, "batch_size": 1, "lr": 4e-3}
 
 
 def shallow(n_stages, depth=1):
@@ -69,14 +70,14 @@ def shallow(n_stages, depth=1):
 
 # name: (parameters, whether there is ground truth)
 INPAINTING = {
-    "default": ({}, True),
-    "batches of one": ({"batch_size": 1}, True),
+    "default": (_DEEP, True),
+    "batches of one": ({**_DEEP, "batch_size": 1}, True),
     "batches of one, twice the rate": (_SMALL, True),
     "four networks of depth 2": (shallow(4, depth=2), True),
     "six of depth 1": (shallow(6), True),
     "eight of depth 1": (shallow(8), True),
     "ten of depth 1": (shallow(10), True),
-    "EI, default": ({}, False),
+    "EI, default": (_DEEP, False),
     "EI, eight of depth 1": (shallow(8), False),
 }
 

@@ -56,14 +56,20 @@ TITLES = {
 TV_GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 N_TV = 4
 
-_PLAIN = {"network": UNet(width=16, depth=3)}
+# What the defaults were when results were recorded.
+_USUAL = {"max_epochs": 20, "batch_size": 2, "lr": 2e-3, "network": Unrolled()}
+_PLAIN = {**_USUAL, "network": UNet(width=16, depth=3)}
 _PAPER = {
     "network": UNet(width=64, depth=4),
     "lr_schedule": "constant",
     "precision": "float32",
 }
 _ESTIMATOR = {
-    ("fast", "ct"): {"group": TILTS_AND_ZOOMS, "equivariance_term": NO_GRADIENT},
+    ("fast", "ct"): {
+        **_USUAL,
+        "group": TILTS_AND_ZOOMS,
+        "equivariance_term": NO_GRADIENT,
+    },
     # Lost pixels follow from those beside them: many shallow networks in turn.
     ("fast", "inpainting"): {
         "network": Unrolled(UNet(width=16, depth=1), n_stages=8, n_consistency=1),
