@@ -92,5 +92,5 @@ def recommended_group(loses: str | None, n_spatial_dims: int) -> Group | None:
     >>> recommended_group("pixels", 2)
     Shifts()
     """
-    found = RECOMMENDED.get(loses)
+    found = None if loses is None else RECOMMENDED.get(loses)
     return None if found is None else found.groups.get(n_spatial_dims)
