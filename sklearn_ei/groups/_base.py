@@ -247,8 +247,8 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
         spread over it; 0 where it does not turn images.
         """
         turns = [0.0]
-        for m in self._representative_matrices():
-            m = m[torch.linalg.det(m) > 0]  # a mirror image is not turned
+        for matrices in self._representative_matrices():
+            m = matrices[torch.linalg.det(matrices) > 0]  # mirror images are not turned
             if m.shape[-1] == 2 and len(m):
                 y, x = m[:, 1, 0] - m[:, 0, 1], m[:, 0, 0] + m[:, 1, 1]
                 turns.append(float(torch.rad2deg(torch.atan2(y, x)).abs().max()))
