@@ -40,7 +40,7 @@ def ct(folder, options):
 
 
 def ct_single(folder, options):
-    images = _images(folder, "ct100_train_128.npz", 65535)[-20:][:1]
+    images = _images(folder, "ct100_train_128.npz", 65535)[-10:][:1]  # slice 80
     operator = ParallelBeamCT(n_views=50 if folder else 10)
     Y = operator.measure(images)
     return operator, Y, Y, images

@@ -241,14 +241,31 @@ class Group(FactsMixin, BaseEstimator, metaclass=ABCMeta):
 
         Of a group whose ``image_shape`` is known, by the maps of its elements.
         """
+        sizes = [torch.linalg.det(m).abs() for m in self._representative_matrices()]
+        return any(bool(((s - 1).abs() > _SAME_SIZE).any()) for s in sizes)
+
+    @property
+    def largest_turn(self):
+        """How far the elements turn 2-D images, in degrees from 0 to 180.
+
+        Of a group whose ``image_shape`` is known, by the maps of elements that are
+        spread over it; 0 where it does not turn images.
+        """
+        turns = [0.0]
+        for matrices in self._representative_matrices():
+            m = matrices[torch.linalg.det(matrices) > 0]  # mirror images are not turned
+            if m.shape[-1] == 2 and len(m):
+                y, x = m[:, 1, 0] - m[:, 0, 1], m[:, 0, 0] + m[:, 1, 1]
+                turns.append(float(torch.rad2deg(torch.atan2(y, x)).abs().max()))
+        return max(turns)
+
+    def _representative_matrices(self):
+        """Yield the matrices M of representative elements of each part that has any."""
         for part in self.parts:
             g = part.representative_elements()
             maps = part.affine_map(g) if len(g) else None
             if maps is not None:
-                sizes = torch.linalg.det(maps[..., :-1].double()).abs()
-                if ((sizes - 1).abs() > _SAME_SIZE).any():
-                    return True
-        return False
+                yield maps[..., :-1].double()
 
     def representative_elements(self):
         """Return elements whose action shows what the group is like.

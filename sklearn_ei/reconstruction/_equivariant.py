@@ -23,6 +23,9 @@ from ._plan import Planner, make_function
 from ._scaled import ScaledFunction
 from ._uncertainty import UncertaintyMixin
 
+_ANY_WAY_UP = 90  # degrees
+_LEFT_RIGHT = (False, (False, True))
+
 
 class EquivariantReconstructor(
     CallbackSupportMixin, UncertaintyMixin, BaseReconstructor
@@ -468,16 +471,25 @@ class EquivariantReconstructor(
         f = ScaledFunction(self.function_, self.scale_, self.device_, self.data_term_)
         return f(y, A)
 
+    def _used_symmetries(self):
+        """Return those of the instrument, or what f has learned of: left to right."""
+        symmetries = self.operator_.symmetries()
+        learned = self.group_ is not None and self.alpha_ > 0
+        if learned and self.group_.largest_turn >= _ANY_WAY_UP:
+            return symmetries
+        return [s for s in symmetries if (s.transpose, s.mirror) == _LEFT_RIGHT]
+
     def _reconstruct_averaged(self, y):
         """Return the mean of what f says of y and of its turned and mirrored copies.
 
         A T x = P A x for the symmetries T of the instrument, and so T⁻¹ f(P y) is as
-        good an answer as f(y). Not where predictions are averages already.
+        good an answer as f(y), if f has learned of images that are turned as far. Not
+        where predictions are averages already.
         """
         x = super()._reconstruct_averaged(y)
         if self.data_term_.averages:
             return x
-        symmetries = self.operator_.symmetries()
+        symmetries = self._used_symmetries()
         for symmetry in symmetries:
             moved = super()._reconstruct_averaged(symmetry.permute(y))
             x = x + symmetry.move_back(moved)

@@ -230,6 +230,27 @@ def test_moved_objects_give_moved_images(ct_problem):
     np.testing.assert_allclose(found, mean, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("group", "turn", "n_copies"),
+    [
+        (Rotations(360), 180, 8),
+        (RandomAffine(degrees=180), 180, 8),
+        (RandomAffine(), 12, 2),
+        (RandomAffine(mirror=True), 12, 2),
+        (Rotations(angles=[-30, 30]), 30, 2),
+        (Shifts() * Reflections(), 0, 2),
+    ],
+)
+def test_copies_are_turned_as_far_as_f_has_learned(group, turn, n_copies, ct_problem):
+    """Eight copies, or the image and its mirror image."""
+    operator, images = ParallelBeamCT(n_views=10), ct_problem[1]
+    found = group.resolve((24, 24)).largest_turn
+    assert turn * 0.5 - 1e-6 <= found <= turn + 1e-6
+    ei = EquivariantReconstructor(operator, group, check_rank=False, **TINY)
+    ei.fit(operator.measure(images[:2]))
+    assert len(ei._used_symmetries()) == n_copies - 1
+
+
 def test_prediction_without_symmetries_is_f():
     operator = Inpainting(0.3)
     Y = operator.measure(np.random.default_rng(0).random((2, 12, 12)))

@@ -21,7 +21,9 @@ SIZE = 32
 OPERATOR = Inpainting(0.3, (SIZE, SIZE), random_state=0).resolve()
 
 
-def make_net(network, term=None, noise=None, alpha=1.0, n_transforms=1):
+def make_net(
+    network, term=None, noise=None, alpha=1.0, n_transforms=1, *, average=False
+):
     objective = EquivariantObjective(
         (term or MeasurementConsistency()).resolve(OPERATOR, noise, 0),
         Rotations(360).resolve((SIZE, SIZE)),
@@ -30,7 +32,11 @@ def make_net(network, term=None, noise=None, alpha=1.0, n_transforms=1):
     )
     function = ReconstructionFunction([network])
     return ReconstructionNet(
-        function, objective, optimizer=torch.optim.Adam, train_split=None
+        function,
+        objective,
+        optimizer=torch.optim.Adam,
+        train_split=None,
+        average=average,
     ).initialize()
 
 
@@ -49,6 +55,8 @@ def test_counts_what_autograd_keeps():
         fixed, got = predict_memory(net, y)
         assert got == per_sample
         assert fixed == 2**25 + 6 * 2 * 4
+    averaging = make_net(network, average=True)
+    assert predict_memory(averaging, y)[0] == 2**25 + 8 * 2 * 4
 
 
 def test_terms_that_call_f_again_count_twice():

@@ -11,9 +11,10 @@ from ...operators import part_of
 # Tensors as large as the largest one kept for the backward pass that live for a
 # moment: gradients on their way, and what convolutions rearrange.
 _TRANSIENT = 4
-# Beside the weights: gradients, two moments, the average over steps, and the copy of
-# weights, moments and average that an epoch which fails goes back to.
-_COPIES_OF_WEIGHTS = 8
+# Beside the weights: gradients, two moments, and the copy of weights and moments
+# that an epoch which fails goes back to.
+_COPIES_OF_WEIGHTS = 6
+_COPIES_OF_AVERAGE = 2  # itself, and what such an epoch goes back to
 _WORKSPACE = 2**25  # of libraries
 
 
@@ -48,7 +49,8 @@ def predict_memory(net, y):
     widest = _TRANSIENT * largest * max(1, n_transforms)
     weights = sum(p.numel() * p.element_size() for p in function.parameters())
     n_contexts = objective.data_term.n_passes + (n_transforms > 0)
-    fixed = _WORKSPACE + _COPIES_OF_WEIGHTS * weights + n_contexts * once.of_weights
+    n_copies = _COPIES_OF_WEIGHTS + (_COPIES_OF_AVERAGE if net.average else 0)
+    fixed = _WORKSPACE + n_copies * weights + n_contexts * once.of_weights
     return fixed, n_passes * of_sample + widest
 
 
