@@ -35,13 +35,15 @@ N_ROWS, N_TRAIN_ROWS = 59, 44  # of DLS
 
 def ct(folder, options):
     images = _images(folder, "ct100_train_128.npz", 65535)
-    operator = ParallelBeamCT(n_views=50 if folder else 10)
+    # The paper's detector, which sees the corners.
+    operator = ParallelBeamCT(50 if folder else 10, images.shape[1:])
     return (operator, *_split(operator.measure(images), images, folder))
 
 
 def ct_single(folder, options):
     images = _images(folder, "ct100_train_128.npz", 65535)[-10:][:1]  # slice 80
-    operator = ParallelBeamCT(n_views=50 if folder else 10)
+    # The paper's detector, which sees the corners.
+    operator = ParallelBeamCT(50 if folder else 10, images.shape[1:])
     Y = operator.measure(images)
     return operator, Y, Y, images
 

@@ -38,7 +38,7 @@ STEPS = {"ct": 280, "tooth": 150, "HTC": 150, "DLS": 220}
 def slices(folder):
     with np.load(folder / "ct100_train_128.npz") as file:
         images = file["images"][:N_ALL] / np.float32(65535)
-    operator = ParallelBeamCT(n_views=50)
+    operator = ParallelBeamCT(50, images.shape[1:])  # the paper's detector
     Y = operator.measure(images)
     return operator, Y[:N_TRAIN], Y[N_TRAIN:], images[N_TRAIN:]
 

@@ -14,8 +14,10 @@ GLOBAL_NETWORK = Unrolled(UNet(width=16, depth=3), n_stages=3, n_consistency=3)
 
 _RATE = 2e-3
 _RATE_OF_SHALLOW = 4e-3
-_LEAST_STEPS = 240
-_STEPS_OF_ONE = 90  # times the root of the number of samples
+# Samples that are looked at, in all epochs: at least, and times the root of how many
+# there are.
+_LEAST_SAMPLES = 300
+_OF_ROOT = 180
 
 
 def is_local(operator):
@@ -78,7 +80,7 @@ def choose_rate(lr, network):
     return _RATE_OF_SHALLOW if network is LOCAL_NETWORK else _RATE
 
 
-def choose_steps(n_samples, max_epochs, batch_size, local, *, at_least=1):
+def choose_steps(n_samples, max_epochs, batch_size, *, at_least=1):
     """Return epochs and samples a step, where they are ``"auto"``.
 
     Parameters
@@ -87,8 +89,6 @@ def choose_steps(n_samples, max_epochs, batch_size, local, *, at_least=1):
         To train on.
     max_epochs, batch_size : int or "auto"
         As the user passed them.
-    local : bool
-        Whether the operator mixes pixels with their neighbours at most.
     at_least : int, default=1
         Samples a step that ``"auto"`` has to be: one for each process.
 
@@ -98,13 +98,13 @@ def choose_steps(n_samples, max_epochs, batch_size, local, *, at_least=1):
 
     Notes
     -----
-    A single measurement needs some hundred steps; more of them need more, but less
-    than in proportion, as they are alike: max(240, 90 √n) steps.
+    Steps on one sample gain more than half as many on two: 0.8 dB on CT100. A single
+    measurement needs some hundred; more of them need more, but less than in
+    proportion, as they are alike: max(300, 180 √n) samples, in all epochs.
     """
     if batch_size == "auto":
-        batch_size = max(1 if local or n_samples < 2 else 2, at_least)
+        batch_size = at_least
     if max_epochs == "auto":
-        n_steps = max(_LEAST_STEPS, _STEPS_OF_ONE * math.sqrt(n_samples))
-        steps_an_epoch = -(-n_samples // batch_size)
-        max_epochs = max(1, round(n_steps / steps_an_epoch))
+        n_seen = max(_LEAST_SAMPLES, _OF_ROOT * math.sqrt(n_samples))
+        max_epochs = max(1, round(n_seen / n_samples))
     return int(max_epochs), int(batch_size)

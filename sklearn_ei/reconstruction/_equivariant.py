@@ -90,11 +90,10 @@ class EquivariantReconstructor(
         (counting, and whether T_g and AᵀA commute);
         :func:`~sklearn_ei.check_group_rank` has the whole answer.
     max_epochs : int or "auto", default="auto"
-        Passes over the measurements. ``"auto"``: as many as make about
-        max(240, 90 √n) steps on n samples.
+        Passes over the measurements. ``"auto"``: as many as look at about
+        max(300, 180 √n) samples, of n.
     batch_size : int or "auto", default="auto"
-        Samples a step. ``"auto"``: two, or one for operators that mix pixels with
-        their neighbours at most.
+        Samples a step. ``"auto"``: one (for each process).
     lr : float or "auto", default="auto"
         Learning rate of Adam, at its highest. ``"auto"``: 0.002, or 0.004 for the
         shallow networks of ``network="auto"``.

@@ -37,7 +37,6 @@ from ._auto import (
     choose_group,
     choose_rate,
     choose_steps,
-    is_local,
 )
 from ._identity import check_same, identity
 from ._noise import quieted, resolve_noise
@@ -128,7 +127,6 @@ class Planner:
             n_samples if train is None else len(train),
             parameters["max_epochs"],
             parameters["batch_size"],
-            is_local(operator),
             at_least=self.processes.size,
         )
         settled = {**parameters, "batch_size": batch_size}

@@ -162,19 +162,19 @@ def test_f_learns_from_zoomed_images_and_does_not_change_them(group, zooms, ct_p
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "local", "expected"),
+    ("n_samples", "expected"),
     [
-        (1, False, (240, 1)),
-        (2, False, (240, 2)),
-        (80, False, (20, 2)),
-        (80, True, (10, 1)),
-        (10_000, False, (2, 2)),
-        (1_000_000, False, (1, 2)),
+        (1, (300, 1)),
+        (2, (150, 1)),
+        (80, (20, 1)),
+        (10_000, (2, 1)),
+        (1_000_000, (1, 1)),
     ],
 )
-def test_number_of_steps(n_samples, local, expected):
-    assert choose_steps(n_samples, "auto", "auto", local) == expected
-    assert choose_steps(n_samples, 3, 7, local) == (3, 7)
+def test_number_of_steps(n_samples, expected):
+    assert choose_steps(n_samples, "auto", "auto") == expected
+    assert choose_steps(n_samples, 3, 7) == (3, 7)
+    assert choose_steps(n_samples, 3, "auto", at_least=2) == (3, 2)
 
 
 @pytest.fixture
@@ -188,8 +188,8 @@ def test_steps_are_kept_and_shown(lines):
     operator, Y = lines
     ei = EquivariantReconstructor(operator, network=UNet(1, 1), random_state=0)
     ei.fit(Y)
-    assert (ei.n_iter_, ei.batch_size_, ei.n_steps_) == (40, 1, 240)
-    assert dict(ei._facts())["steps"] == "240 of batches of 1"
+    assert (ei.n_iter_, ei.batch_size_, ei.n_steps_) == (73, 1, 438)
+    assert dict(ei._facts())["steps"] == "438 of batches of 1"
     assert ei.max_epochs == "auto"
 
 
