@@ -313,7 +313,7 @@ def hostile_documents(data, sparse_data, canary):
     parameters = {
         "network": (None, 5, "deep", objects["group"], objects["SURE"]),
         "data_term": (
-            None, "l2", objects["objective"], objects["contract"], objects["SURE"],
+            None, "l2", objects["objective"], objects["contract"],
             objects["no transform"],
         ),
         "equivariance_term": (None, "l2", objects["no transform"], objects["SURE"]),

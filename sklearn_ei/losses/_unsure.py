@@ -106,8 +106,9 @@ class UNSURE(DataTerm):
         ValueError
             If the multiplier is negative.
         """
-        if float(state["eta"]) < 0:
-            raise ValueError(f"eta is {float(state['eta']):.3g}, and negative")
+        eta = float(state.get("eta", 0))  # none before a training
+        if eta < 0:
+            raise ValueError(f"eta is {eta:.3g}, and negative")
 
     @property
     def level(self):

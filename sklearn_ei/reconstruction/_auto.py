@@ -13,7 +13,7 @@ LOCAL_NETWORK = Unrolled(UNet(width=16, depth=1), n_stages=8, n_consistency=1)
 GLOBAL_NETWORK = Unrolled(UNet(width=16, depth=3), n_stages=3, n_consistency=3)
 
 _RATE = 2e-3
-_RATE_OF_SHALLOW = 4e-3
+_RATE_OF_OURS = 4e-3
 # Samples that are looked at, in all epochs: at least, and times the root of how many
 # there are.
 _LEAST_SAMPLES = 300
@@ -62,7 +62,7 @@ def choose_equivariance_term(group):
 
 
 def choose_rate(lr, network):
-    """Return the learning rate: shallow networks bear, and want, a higher one.
+    """Return the learning rate: the default networks bear, and want, a higher one.
 
     Parameters
     ----------
@@ -77,7 +77,8 @@ def choose_rate(lr, network):
     """
     if lr != "auto":
         return lr
-    return _RATE_OF_SHALLOW if network is LOCAL_NETWORK else _RATE
+    ours = network is LOCAL_NETWORK or network is GLOBAL_NETWORK
+    return _RATE_OF_OURS if ours else _RATE
 
 
 def choose_steps(n_samples, max_epochs, batch_size, *, at_least=1):

@@ -528,8 +528,10 @@ def test_bad_measurements(Estimator):
         estimator.predict(Y)
     expected = estimator.fit(Y).predict(Y)
     bad = Y.copy()
-    bad[1, 2, 3] = np.nan
+    bad[1, 2, 3] = np.inf
     for method in (estimator.fit, estimator.predict, estimator.score):
-        with pytest.raises(ValueError, match="Y contains NaN in sample 1"):
+        with pytest.raises(
+            ValueError, match=r"Y contains infinity \(inf\) in sample 1"
+        ):
             method(bad)
     np.testing.assert_array_equal(estimator.predict(Y), expected)

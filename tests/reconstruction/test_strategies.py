@@ -183,9 +183,9 @@ def test_networks_that_do_not_fit_are_refused(network, message, sinograms):
             "Got distance of EquivarianceTerm=2, but expected 'l2'",
         ),
         ({"data_term": "mse"}, r"'data_term' parameter .* Got 'mse' instead"),
-        ({"data_term": "sure"}, "data_term='sure' without noise"),
-        ({"data_term": SURE()}, "data_term='sure' without noise"),
-        ({"data_term": "r2r"}, r"Got noise=None with data_term='r2r'"),
+        ({"data_term": "sure", "noise": None}, "data_term='sure' without noise"),
+        ({"data_term": SURE(), "noise": None}, "data_term='sure' without noise"),
+        ({"data_term": "r2r", "noise": None}, r"Got noise=None with data_term='r2r'"),
         (
             {"data_term": "unsure", "noise": GaussianNoise(0.1)},
             r"Got noise=.* with data_term='unsure'",

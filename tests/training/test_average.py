@@ -91,7 +91,7 @@ def test_an_epoch_that_fails_leaves_the_average_as_it_was(ct_problem):
 
 
 def test_early_stopping_scores_and_keeps_the_average(ct_problem):
-    ei = fit(ct_problem, early_stopping=True, validation_fraction=0.34)
+    ei = fit(ct_problem, early_stopping=0.34)
     scores = ei.history_[:, "valid_score"]
     assert ei.best_validation_score_ == max(scores)
     assert scores.index(max(scores)) + 1 == ei.n_iter_  # so that it is the last epoch's

@@ -359,7 +359,7 @@ def test_equal_parameters_go_on(tmp_path):
         warnings.simplefilter("error")
         second = make(
             lr=np.float64(2e-3),
-            batch_size=np.int64(2),
+            batch_size=np.int64(1),
             alpha="auto",
             beta=0,
             network=sum_of(names[::-1]),

@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from sklearn_ei.operators import Inpainting
 from sklearn_ei.training.machine import Processes, SharedFunction
 from sklearn_ei.training.machine._sharing import _GlobalBatchNorm
+
+OPERATOR = Inpainting(0.0, (9,)).resolve()
 
 
 class Recorder(Processes):
@@ -77,7 +80,7 @@ def test_a_process_without_samples_adds_nothing():
     def step(processes):
         f.zero_grad()
         y.grad = None
-        x = SharedFunction(lambda y, A, start: f(y), processes)(y, None)
+        x = SharedFunction(lambda y, A, start: f(y), processes)(y, OPERATOR)
         x.square().sum().backward()
         torch.testing.assert_close(x.detach(), expected)
         return y.grad, [w.grad for w in f.parameters()]
