@@ -33,7 +33,7 @@ NOISE = GaussianNoise(0.02)
 # none. Rounding errors are as large as the rate lets them become.
 SMALL = {"max_epochs": 2, "batch_size": 3}
 SMALL["network"] = Unrolled(UNet(width=4, depth=2), n_stages=2)
-SMALL |= {"lr": 2e-4, "precision": "float32", "device": "cpu", "random_state": 0}
+SMALL |= {"lr": 1e-4, "precision": "float32", "device": "cpu", "random_state": 0}
 SMALL["noise"] = None
 CASES = {
     "equivariance": {},
