@@ -3,13 +3,17 @@
 import torch
 from torch import nn
 
+from ..utils.phase import mean_phase, turned
+
 
 class ReconstructionFunction(nn.Module):
     """f(y, A): networks from A†y on, each followed by steps of data consistency.
 
     One network without such steps is the paper's f = G ∘ A†; several, with steps
     between them, are an unrolled network. The operator is an argument: the same
-    weights reconstruct from a part of A, or from another A.
+    weights reconstruct from a part of A, or from another A. Complex images, of which
+    channels are real and imaginary parts, are turned such that their mean is real and
+    positive, and back: f(e^{iφ} y, A) = e^{iφ} f(y, A), whatever the networks.
 
     Parameters
     ----------
@@ -90,6 +94,14 @@ class ReconstructionFunction(nn.Module):
             Images.
         """
         x = A.pinv(y) if start is None else start
+        if not A.has_complex_channels:
+            return self._averaged(x, y, A)
+        cos, sin = mean_phase(x)
+        x, y = turned(x, cos, -sin), turned(y, cos, -sin)
+        return turned(self._averaged(x, y, A), cos, sin)
+
+    def _averaged(self, x, y, A):
+        """Return f(y, A) from x = A†y; the mean over a group, if there is one."""
         if self.average is None:
             return self._reconstruct(x, y, A)
         if self.average.training:

@@ -38,8 +38,8 @@ class RestrictedOperator:
         That of A.
     n_refinements : int
         That of A.
-    has_orthogonal_rows : bool
-        That of A.
+    has_orthogonal_rows, has_complex_channels : bool
+        Those of A.
 
     Notes
     -----
@@ -95,6 +95,7 @@ class RestrictedOperator:
             "measurement_channels",
             "natural_axis",
             "has_orthogonal_rows",
+            "has_complex_channels",
         ):
             setattr(self, name, getattr(operator, name))
 

@@ -354,9 +354,7 @@ def sum_of(terms):
 def test_equal_parameters_go_on(tmp_path):
     path = tmp_path / "file"
     names = ["relu", "tanh", "gelu"]
-    first = make(
-        lr=2e-3, batch_size=2, network=sum_of(names), checkpoint=path
-    ).fit(Y)
+    first = make(lr=2e-3, batch_size=2, network=sum_of(names), checkpoint=path).fit(Y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         second = make(
