@@ -12,7 +12,7 @@ class ReconstructionFunction(nn.Module):
     One network without such steps is the paper's f = G ∘ A†; several, with steps
     between them, are an unrolled network. The operator is an argument: the same
     weights reconstruct from a part of A, or from another A. Complex images, of which
-    channels are real and imaginary parts, are turned such that their mean is real and
+    channels are real and imaginary parts, are turned such that Σ z|z| is real and
     positive, and back: f(e^{iφ} y, A) = e^{iφ} f(y, A), whatever the networks.
 
     Parameters

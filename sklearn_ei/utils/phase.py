@@ -4,7 +4,10 @@ import torch
 
 
 def mean_phase(x):
-    """Return the phase of the sum of complex images, as cosine and sine.
+    """Return the phase of Σ z|z| of complex images, as cosine and sine.
+
+    Bright pixels count more. Σ z would do, but is the middle of k-space alone, which
+    may be what was not measured.
 
     Parameters
     ----------
@@ -17,7 +20,8 @@ def mean_phase(x):
         1 and 0 where the sum is zero.
     """
     pairs = x.unflatten(1, (-1, 2)).movedim(2, 0)
-    real, imaginary = pairs.flatten(2).sum(-1)
+    weighted = pairs * torch.linalg.vector_norm(pairs, dim=0)
+    real, imaginary = weighted.flatten(2).sum(-1)
     size = torch.hypot(real, imaginary)
     known = size > 0
     size = torch.where(known, size, 1)
