@@ -187,8 +187,8 @@ def noise(images, seed):
         "A†y": (PseudoInverseReconstructor(operator), "", False),
         "EI with SURE": (ei(noise=GaussianNoise()), "", False),
         "EI with SURE, level known": (ei(noise=GaussianNoise(sigma)), "", False),
-        "EI + splitting": (ei(data_term="splitting"), "", False),
-        "splitting": (_split(operator), "", False),
+        "EI + splitting": (ei(data_term="splitting", noise="auto"), "", False),
+        "splitting": (_split(operator).set_params(noise="auto"), "", False),
         "MC": (ei(alpha=0), "", False),
         "total variation": (TotalVariationReconstructor(operator), "", False),
     }

@@ -40,6 +40,18 @@ def ct(folder, options):
     return (operator, *_split(operator.measure(images), images, folder))
 
 
+def ct_noisy(folder, options):
+    """Noise of 2 % of the largest measurement."""
+    operator, train, test, truth = ct(folder, options)
+    rng = np.random.default_rng(0)
+    sigma = 0.02 * max(train.max(), test.max())
+    train, test = (
+        (Y + sigma * rng.standard_normal(Y.shape)).astype(np.float32)
+        for Y in (train, test)
+    )
+    return operator, train, test, truth
+
+
 def ct_single(folder, options):
     images = _images(folder, "ct100_train_128.npz", 65535)[-10:][:1]  # slice 80
     # The paper's detector, which sees the corners.
@@ -80,6 +92,7 @@ def real(load):
 
 PROBLEMS = {
     "ct": ct,
+    "ct_noisy": ct_noisy,
     "ct_single": ct_single,
     "inpainting": inpainting,
     "tooth": real(tooth),
@@ -134,20 +147,25 @@ def main():
         parser.error("expected a folder with data, or --toy")
     for name in options.problems:
         for seed in options.seeds:
-            result = {**_record.read(NAME), "machine": _record.machine()}
-            cells = result.setdefault("toy" if options.toy else "problems", {})
-            cells = cells.setdefault(name, {})
-            if str(seed) in cells and not options.again:
+            if str(seed) in _cells(options)[1].get(name, {}) and not options.again:
                 continue
             try:
                 problem = PROBLEMS[name](folder, options)
             except FileNotFoundError as error:
                 print(f"{name}: left out, {error}")
                 break
-            cells[str(seed)] = run(*problem, seed)
-            print(name, seed, cells[str(seed)], flush=True)
+            found = run(*problem, seed)
+            print(name, seed, found, flush=True)
             if not options.no_record:
+                result, cells = _cells(options)  # others may have written meanwhile
+                cells.setdefault(name, {})[str(seed)] = found
                 _record.write(NAME, result)
+
+
+def _cells(options):
+    """Return what is recorded, and the cells in it."""
+    result = {**_record.read(NAME), "machine": _record.machine()}
+    return result, result.setdefault("toy" if options.toy else "problems", {})
 
 
 if __name__ == "__main__":

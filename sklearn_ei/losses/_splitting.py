@@ -30,7 +30,8 @@ class Splitting(DataTerm):
     fraction : float in (0, 1), default=0.4
         Chance of a part to be in M₂, which f does not see.
     n_splits : int, default=8
-        Splits that predictions average over: the mean of f(M₁ y, M₁ A).
+        Splits that predictions average over where there is noise: the mean of
+        f(M₁ y, M₁ A). Of noise-free measurements f is given all.
     axis : int, "entries" or "auto", default="auto"
         Axis of a measurement (without samples and channels) along which whole slices
         are taken: 0 for the views of a sinogram. ``"entries"``: single entries.
@@ -108,6 +109,11 @@ class Splitting(DataTerm):
         """Return d(0, y); see :class:`DataTerm`."""
         return zeros_cost(check_distance("distance", self.distance), y)
 
+    @property
+    def trusts_measurements(self):
+        """True, unless there is noise: then f(y, A) sees all of y in the end."""
+        return self.noise is None
+
     def draw_seen(self, A, n_samples, generator):
         """Draw M₁, what f sees, for each sample.
 
@@ -173,7 +179,12 @@ class Splitting(DataTerm):
         return y1, part
 
     def reconstruct(self, f, y, A):
-        """Return the mean of f(M₁ y, M₁ A) over splits; see :class:`DataTerm`."""
+        """Return the mean of f(M₁ y, M₁ A) over splits; see :class:`DataTerm`.
+
+        Of noise-free measurements, with which images are made to agree, f(y, A).
+        """
+        if getattr(f, "last_consistency", False):
+            return f(y, A)
         generator = make_generator(0)
         total = 0
         for _ in range(int(self.n_splits)):

@@ -486,7 +486,7 @@ class EquivariantReconstructor(
         where predictions are averages already.
         """
         x = super()._reconstruct_averaged(y)
-        if self.data_term_.averages:
+        if self.data_term_.averages and not self.function_.last_consistency:
             return x
         symmetries = self._used_symmetries()
         for symmetry in symmetries:

@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from sklearn_ei.losses import Splitting
+from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import MRI, Inpainting, ParallelBeamCT, RestrictedOperator
 from sklearn_ei.utils.random import make_generator
 
@@ -170,3 +171,18 @@ def test_lines_that_all_scans_have_are_seen_and_others_are_not():
     assert bool((seen[13:20] == 1).all())
     assert bool((seen[:13] < 0.75).all())
     assert bool((seen[20:] < 0.75).all())
+
+
+def test_of_noise_free_measurements_f_sees_all_in_the_end():
+    term = Splitting(n_splits=3)
+    y = SCANNER.forward(torch.rand((2, 1, 10, 10), generator=make_generator(0)))
+
+    class Trusting:
+        last_consistency = True
+
+        def __call__(self, y, A, start=None):
+            return f(y, A)
+
+    assert torch.equal(term.reconstruct(Trusting(), y, SCANNER), f(y, SCANNER))
+    assert resolved(SCANNER).trusts_measurements
+    assert not term.resolve(SCANNER, GaussianNoise(0.1), 0).trusts_measurements
