@@ -17,7 +17,7 @@ from sklearn_ei import (
     TotalVariationReconstructor,
 )
 from sklearn_ei.groups import Reflections, Rotations, Shifts
-from sklearn_ei.losses import EquivarianceTerm
+from sklearn_ei.losses import EquivarianceTerm, Splitting
 from sklearn_ei.networks import GroupAveraged, UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
@@ -143,9 +143,13 @@ def mri(images, seed):
         "A†y": (PseudoInverseReconstructor(operator), "", False),
         "EI, own masks": (ei(own(NO_GRADIENT)), "", False),
         "EI, any mask": (ei(any_of(NO_GRADIENT)), "", False),
-        "splitting": (_split(operator), "", False),
+        "splitting": (
+            _split(operator).set_params(data_term=Splitting(noisy=False)),
+            "",
+            False,
+        ),
         "EI + splitting": (
-            ei(any_of(NO_GRADIENT)).set_params(data_term="splitting"),
+            ei(any_of(NO_GRADIENT)).set_params(data_term=Splitting(noisy=False)),
             "",
             False,
         ),
@@ -187,8 +191,8 @@ def noise(images, seed):
         "A†y": (PseudoInverseReconstructor(operator), "", False),
         "EI with SURE": (ei(noise=GaussianNoise()), "", False),
         "EI with SURE, level known": (ei(noise=GaussianNoise(sigma)), "", False),
-        "EI + splitting": (ei(data_term="splitting", noise="auto"), "", False),
-        "splitting": (_split(operator).set_params(noise="auto"), "", False),
+        "EI + splitting": (ei(data_term="splitting"), "", False),
+        "splitting": (_split(operator), "", False),
         "MC": (ei(alpha=0), "", False),
         "total variation": (TotalVariationReconstructor(operator), "", False),
     }

@@ -30,8 +30,7 @@ class Splitting(DataTerm):
     fraction : float in (0, 1), default=0.4
         Chance of a part to be in M₂, which f does not see.
     n_splits : int, default=8
-        Splits that predictions average over where there is noise: the mean of
-        f(M₁ y, M₁ A). Of noise-free measurements f is given all.
+        Splits that predictions average over: the mean of f(M₁ y, M₁ A).
     axis : int, "entries" or "auto", default="auto"
         Axis of a measurement (without samples and channels) along which whole slices
         are taken: 0 for the views of a sinogram. ``"entries"``: single entries.
@@ -39,6 +38,9 @@ class Splitting(DataTerm):
         Lines in the middle of k-space, which all scans measure, are always seen.
     distance : {"l2", "l1", "huber"} or callable, default="l2"
         d; see :func:`check_distance`.
+    noisy : bool, default=True
+        False where measurements have no noise to speak of, as in much of MRI: images
+        are then made to agree with what f sees, and predictions are f(y, A).
 
     Notes
     -----
@@ -75,15 +77,18 @@ class Splitting(DataTerm):
     """
 
     name = "splitting_error"
-    averages = True
+    takes_noise = "never"  # "auto" need not look for it
     density = None
 
-    def __init__(self, fraction=0.4, n_splits=8, *, axis="auto", distance="l2"):
+    def __init__(
+        self, fraction=0.4, n_splits=8, *, axis="auto", distance="l2", noisy=True
+    ):
         super().__init__()
         self.fraction = fraction
         self.n_splits = n_splits
         self.axis = axis
         self.distance = distance
+        self.noisy = noisy
 
     def check(self, noise):
         """Refuse parameters out of range; any noise will do."""
@@ -100,6 +105,7 @@ class Splitting(DataTerm):
         else:
             check_scalar(self.axis, "axis", Integral, min_val=0)
         check_distance("distance of Splitting", self.distance)
+        check_scalar(self.noisy, "noisy", bool)
 
     def expect_missing(self, density):
         """Weigh what few samples have; see :class:`DataTerm`."""
@@ -110,9 +116,14 @@ class Splitting(DataTerm):
         return zeros_cost(check_distance("distance", self.distance), y)
 
     @property
+    def averages(self):
+        """Whether predictions are means over splits."""
+        return self.noisy
+
+    @property
     def trusts_measurements(self):
-        """True, unless there is noise: then f(y, A) sees all of y in the end."""
-        return self.noise is None
+        """Whether measurements are without noise, as :attr:`noisy` says."""
+        return not self.noisy
 
     def draw_seen(self, A, n_samples, generator):
         """Draw M₁, what f sees, for each sample.
@@ -181,9 +192,9 @@ class Splitting(DataTerm):
     def reconstruct(self, f, y, A):
         """Return the mean of f(M₁ y, M₁ A) over splits; see :class:`DataTerm`.
 
-        Of noise-free measurements, with which images are made to agree, f(y, A).
+        Where they have no noise, f(y, A).
         """
-        if getattr(f, "last_consistency", False):
+        if not self.noisy:
             return f(y, A)
         generator = make_generator(0)
         total = 0

@@ -93,7 +93,8 @@ class EquivariantReconstructor(
         Passes over the measurements. ``"auto"``: as many as look at about
         max(300, 180 √n) samples, of n.
     batch_size : int or "auto", default="auto"
-        Samples a step. ``"auto"``: one (for each process).
+        Samples a step. ``"auto"``: one, or two where there is noise; at least one for
+        each process.
     lr : float or "auto", default="auto"
         Learning rate of Adam, at its highest. ``"auto"``: 0.002, or 0.004 for the
         shallow networks of ``network="auto"``.
@@ -486,7 +487,7 @@ class EquivariantReconstructor(
         where predictions are averages already.
         """
         x = super()._reconstruct_averaged(y)
-        if self.data_term_.averages and not self.function_.last_consistency:
+        if self.data_term_.averages:
             return x
         symmetries = self._used_symmetries()
         for symmetry in symmetries:

@@ -75,7 +75,7 @@ def check_same(processes, kind, parameters, y, truth):
     size, batch_size = processes.size, parameters["batch_size"]
     if size == 1:
         return
-    if batch_size < size:
+    if batch_size != "auto" and batch_size < size:
         raise ValueError(
             f"Got batch_size={batch_size} in {size} processes, but expected at least "
             f"{size}: batch_size counts the samples of a step in all of them together."

@@ -123,15 +123,15 @@ class Planner:
         train, valid = None, None
         if parameters["early_stopping"] and not self.incremental:
             train, valid = self._split(n_samples)
+        check_same(self.processes, kind, parameters, y, truth)
+        noise = self.processes.from_main(self._find_noise(operator, y))
         n_epochs, batch_size = choose_steps(
             n_samples if train is None else len(train),
             parameters["max_epochs"],
             parameters["batch_size"],
+            noise is not None,
             at_least=self.processes.size,
         )
-        settled = {**parameters, "batch_size": batch_size}
-        check_same(self.processes, kind, settled, y, truth)
-        noise = self.processes.from_main(self._find_noise(operator, y))
         operator = fitted["operator_"] = quieted(operator, noise, y)
         scale = self.processes.from_main(self._find_scale(operator, y))
         if isinstance(parameters["noise"], str):  # now it is known whether there is any

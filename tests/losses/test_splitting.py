@@ -6,7 +6,6 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from sklearn_ei.losses import Splitting
-from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import MRI, Inpainting, ParallelBeamCT, RestrictedOperator
 from sklearn_ei.utils.random import make_generator
 
@@ -146,6 +145,7 @@ def test_transformed_images_are_split_as_well():
         ({"axis": "views"}, "axis"),
         ({"axis": -1}, "axis"),
         ({"distance": "l3"}, "distance"),
+        ({"noisy": 1}, "noisy"),
     ],
 )
 def test_bad_parameters_are_refused(parameters, match):
@@ -174,15 +174,9 @@ def test_lines_that_all_scans_have_are_seen_and_others_are_not():
 
 
 def test_of_noise_free_measurements_f_sees_all_in_the_end():
-    term = Splitting(n_splits=3)
     y = SCANNER.forward(torch.rand((2, 1, 10, 10), generator=make_generator(0)))
-
-    class Trusting:
-        last_consistency = True
-
-        def __call__(self, y, A, start=None):
-            return f(y, A)
-
-    assert torch.equal(term.reconstruct(Trusting(), y, SCANNER), f(y, SCANNER))
-    assert resolved(SCANNER).trusts_measurements
-    assert not term.resolve(SCANNER, GaussianNoise(0.1), 0).trusts_measurements
+    clean, noisy = resolved(SCANNER, noisy=False), resolved(SCANNER)
+    assert torch.equal(clean.reconstruct(f, y, SCANNER), f(y, SCANNER))
+    assert not torch.equal(noisy.reconstruct(f, y, SCANNER), f(y, SCANNER))
+    assert clean.trusts_measurements
+    assert not noisy.trusts_measurements

@@ -172,9 +172,11 @@ def test_f_learns_from_zoomed_images_and_does_not_change_them(group, zooms, ct_p
     ],
 )
 def test_number_of_steps(n_samples, expected):
-    assert choose_steps(n_samples, "auto", "auto") == expected
-    assert choose_steps(n_samples, 3, 7) == (3, 7)
-    assert choose_steps(n_samples, 3, "auto", at_least=2) == (3, 2)
+    assert choose_steps(n_samples, "auto", "auto", False) == expected
+    assert choose_steps(n_samples, 3, 7, True) == (3, 7)
+    assert choose_steps(n_samples, 3, "auto", False, at_least=2) == (3, 2)
+    pairs = (3, 1 if n_samples == 1 else 2)
+    assert choose_steps(n_samples, 3, "auto", True) == pairs
 
 
 @pytest.fixture
