@@ -90,14 +90,14 @@ class EquivariantReconstructor(
         (counting, and whether T_g and AᵀA commute);
         :func:`~sklearn_ei.check_group_rank` has the whole answer.
     max_epochs : int or "auto", default="auto"
-        Passes over the measurements. ``"auto"``: as many as look at about
-        max(300, 180 √n) samples, of n.
+        Passes over the measurements. ``"auto"``: as many as look at about 180 √n
+        samples, of n, in at least 300 steps.
     batch_size : int or "auto", default="auto"
         Samples a step. ``"auto"``: one, or two where there is noise; at least one for
         each process.
     lr : float or "auto", default="auto"
-        Learning rate of Adam, at its highest. ``"auto"``: 0.002, or 0.004 for the
-        shallow networks of ``network="auto"``.
+        Learning rate of Adam, at its highest. ``"auto"``: 0.004 for the networks of
+        ``network="auto"`` without noise, else 0.002.
     lr_schedule : {"cosine", "constant"}, default="cosine"
         ``"cosine"`` rises over the first twentieth of the steps and decays to
         zero over ``max_epochs``; ``"constant"`` keeps the rate.

@@ -160,7 +160,7 @@ class Planner:
             device=self.device,
             n_epochs=1 if self.incremental else n_epochs,
             batch_size=batch_size,
-            lr=choose_rate(parameters["lr"], self.network),
+            lr=choose_rate(parameters["lr"], self.network, noise is not None),
             lr_schedule="constant" if self.incremental else parameters["lr_schedule"],
             group=group,
             alpha=alpha,

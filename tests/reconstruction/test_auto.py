@@ -201,7 +201,7 @@ def test_a_path_over_alpha_takes_parts_of_the_final_fit(lines):
         operator, alphas=[1], network=UNet(1, 1), batch_size=4, random_state=0
     )
     search.fit(Y)
-    assert (search.n_steps_, search.n_iter_) == (146, 73)
+    assert (search.n_steps_, search.n_iter_) == (300, 150)
     assert isinstance(search.group_, Shifts)
 
 
