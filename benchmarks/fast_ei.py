@@ -51,12 +51,12 @@ class VariableSplitting(DataTerm):
         super().__init__()
         self.n_inner = n_inner
 
-    def forward(self, f, y, truth=None, start=None):
-        x1 = f(y, self.operator, start)
+    def forward(self, f, y, A, truth=None, start=None):
+        x1 = f(y, A, start)
         u = x1.detach()
         with torch.no_grad():
             for _ in range(self.n_inner):
-                u = self.operator.refine(u, y)
+                u = A.refine(u, y)
         return u, self.operator.mean_squared_row_norm() * mse_loss(x1, u)
 
 
@@ -72,9 +72,9 @@ class SomeViews(DataTerm):
 
     name = "splitting_error"
 
-    def forward(self, f, y, truth=None, start=None):
-        x1 = f(some_views(y, self.generator), self.operator)
-        return x1, mse_loss(self.operator.forward(x1), y)
+    def forward(self, f, y, A, truth=None, start=None):
+        x1 = f(some_views(y, self.generator), A)
+        return x1, mse_loss(A.forward(x1), y)
 
 
 class Averaged(torch.nn.Module):

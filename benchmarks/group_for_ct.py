@@ -21,7 +21,6 @@ from defaults import PROBLEMS
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.groups import RandomAffine, Rotations
 from sklearn_ei.metrics import psnr
-from sklearn_ei.noise import GaussianNoise
 from sklearn_ei.operators import ParallelBeamCT
 
 SMOKE = ["--toy", "--problems", "HTC", "--groups", "360 rotations", "--steps", "2"]
@@ -70,7 +69,7 @@ def main():
             estimator = EquivariantReconstructor(
                 operator,
                 GROUPS[group],
-                noise=GaussianNoise() if is_real else None,
+                noise="auto" if is_real else None,
                 batch_size=batch_size,
                 max_epochs=max(1, steps * batch_size // len(train)),
                 random_state=0,

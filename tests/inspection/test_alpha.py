@@ -22,6 +22,7 @@ TINY |= {"noise": None}
 
 
 @pytest.mark.filterwarnings("ignore:EquivariantReconstructorCV. .* cannot be told from")
+@pytest.mark.filterwarnings("ignore:.*(at the edge|cannot be told):UserWarning")
 def test_a_path_over_alpha(ct_problem):
     operator, _, Y = ct_problem
     path = EquivariantReconstructorCV(
