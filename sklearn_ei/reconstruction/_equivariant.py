@@ -69,7 +69,8 @@ class EquivariantReconstructor(
         ground truth, which ``fit`` then needs as its
         second argument (samples without it, whose images are NaN, are compared with
         their measurements). ``"auto"`` is ``"sure"`` if there is ``noise``, else
-        ``"measurement_consistency"``. An instance has parameters, such as
+        ``"measurement_consistency"``; and ``"splitting"`` where ``noise="auto"`` finds
+        it correlated between the bins of a view. An instance has parameters, such as
         ``MeasurementConsistency("l1")``, and may be of a class of your own.
     equivariance_term : EquivarianceTerm or "auto", default="auto"
         How the second term is made: group elements a sample, distance, gradient.

@@ -46,6 +46,8 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
     noise : NoiseModel or None
         None where ``"auto"`` found no noise, or nothing was told; of level 0 where the
         data term needs a model.
+    correlated_axis : int or None
+        Of a measurement, along which ``"auto"`` found that neighbours share noise.
 
     Raises
     ------
@@ -58,9 +60,9 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
         If nothing is told, and what is assumed; or if noise is not independent.
     """
     if not isinstance(noise, str):
-        return None if noise is None else _resolve(noise, operator, y)
+        return None if noise is None else _resolve(noise, operator, y), None
     if data_term.takes_noise == "never":
-        return None
+        return None, None
     needed = data_term.takes_noise == "needed"
     found = _look(operator, y)
     if found.noise is None:
@@ -75,7 +77,7 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
             NoiseWarning,
             stacklevel=stacklevel + 1,
         )
-        return None
+        return None, None
     if found.correlated_axis is not None:
         warnings.warn(
             f"{name}(noise='auto'): {found.statement}",
@@ -83,10 +85,10 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
             stacklevel=stacklevel + 1,
         )
     if found.level == 0:
-        return GaussianNoise(0.0) if needed else None
+        return GaussianNoise(0.0) if needed else None, None
     if not (data_term.takes_mixtures or found.noise.has_recorrupted_pairs):
-        return GaussianNoise(found.level)
-    return found.noise
+        return GaussianNoise(found.level), found.correlated_axis
+    return found.noise, found.correlated_axis
 
 
 @torch.no_grad()
@@ -140,12 +142,13 @@ def _look(operator, y):
     """Return the :class:`NoiseEstimate`, also of zeros: there is none in them."""
     few = _with_holes(y)
     try:
-        if not few:
-            return estimate_noise(operator, y)
-        found = estimate_noise(*part_of(operator, few[0]))
-        if found.noise is None or found.level == 0:
-            return found
-        own = dict.fromkeys(found.noise.get_params(), "auto")
-        return replace(found, noise=_resolve(type(found.noise)(**own), operator, y))
+        found = estimate_noise(*(part_of(operator, few[0]) if few else (operator, y)))
     except ValueError:
         return NoiseEstimate(GaussianNoise(0.0), "They are zero throughout.", 0.0)
+    if not few or found.noise is None or found.level == 0:
+        return found
+    own = dict.fromkeys(found.noise.get_params(), "auto")
+    try:
+        return replace(found, noise=_resolve(type(found.noise)(**own), operator, y))
+    except UnknownNoiseError:  # of another sample: the first speaks for all
+        return found

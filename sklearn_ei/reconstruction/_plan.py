@@ -124,7 +124,7 @@ class Planner:
         if parameters["early_stopping"] and not self.incremental:
             train, valid = self._split(n_samples)
         check_same(self.processes, kind, parameters, y, truth)
-        noise = self.processes.from_main(self._find_noise(operator, y))
+        noise, axis = self.processes.from_main(self._find_noise(operator, y))
         n_epochs, batch_size = choose_steps(
             n_samples if train is None else len(train),
             parameters["max_epochs"],
@@ -132,12 +132,11 @@ class Planner:
             noise is not None,
             at_least=self.processes.size,
         )
-        operator = fitted["operator_"] = quieted(operator, noise, y)
+        told = self._tell(operator, noise, axis)
+        operator = fitted["operator_"] = quieted(operator, told, y)
         scale = self.processes.from_main(self._find_scale(operator, y))
-        if isinstance(parameters["noise"], str):  # now it is known whether there is any
-            self.data_term = choose_data_term(parameters["data_term"], noise)
         # Training sees y / scale.
-        scaled_noise = None if noise is None else noise.scaled(1 / scale)
+        scaled_noise = None if told is None else told.scaled(1 / scale)
         term = self.data_term.resolve(operator, scaled_noise, self.seeds.term)
         if missing:
             term.expect_missing_truth()
@@ -253,7 +252,7 @@ class Planner:
         return y, truth, images, bool(seen.isnan().any())
 
     def _find_noise(self, operator, y):
-        """Return the noise with its numbers."""
+        """Return the noise with its numbers, and the axis along which it correlates."""
         return resolve_noise(
             self.parameters["noise"],
             self.data_term,
@@ -262,6 +261,20 @@ class Planner:
             name=self.name,
             stacklevel=7,
         )
+
+    def _tell(self, operator, noise, correlated_axis):
+        """Choose the data term now that noise is known; return what it is told."""
+        if not isinstance(self.parameters["noise"], str):
+            return noise
+        name = self.parameters["data_term"]
+        unit = operator.natural_axis
+        splits = None not in (correlated_axis, unit) and correlated_axis != unit
+        if name == "auto" and splits:
+            # Risk estimates take entries to be independent, splits only the units.
+            self.data_term = choose_data_term("splitting", None)
+            return None
+        self.data_term = choose_data_term(name, noise)
+        return noise
 
     def _find_scale(self, operator, y):
         """Return the unit of the training."""

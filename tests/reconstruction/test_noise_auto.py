@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from sklearn_ei import (
     EquivariantReconstructor,
@@ -13,6 +14,7 @@ from sklearn_ei import (
 )
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.losses import SURE, Splitting
 from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import (
     GaussianNoise,
@@ -127,3 +129,29 @@ def test_what_was_found_is_saved(tmp_path):
     assert again.noise_.sigma == ei.noise_.sigma
     assert again.operator_.filter == "hann"
     np.testing.assert_array_equal(again.predict(NOISY), ei.predict(NOISY))
+
+
+@pytest.mark.parametrize("width", [0.0, 1.5])
+def test_noise_that_bins_share_is_met_by_splits_of_views(width):
+    """SURE takes entries to be independent; views still are."""
+    operator = ParallelBeamCT(40, (32, 32))
+    Y = operator.measure(IMAGES)
+    noise = np.random.default_rng(0).normal(size=Y.shape)
+    if width:
+        noise = gaussian_filter1d(noise, width, axis=-1)
+    Y = Y + 0.03 * Y.max() * noise / noise.std()
+    ei = EquivariantReconstructor(
+        operator, network=UNet(2, 2), max_epochs=1, random_state=0
+    )
+    if width:
+        with pytest.warns(NoiseWarning, match="not independent"):
+            ei.fit(Y)
+        assert isinstance(ei.data_term_, Splitting)
+        assert ei.net_.criterion_.data_term.noise is None
+        ei.set_params(data_term="sure")
+        with pytest.warns(NoiseWarning, match="not independent"):
+            ei.fit(Y)
+    else:
+        ei.fit(Y)
+    assert isinstance(ei.data_term_, SURE)
+    assert ei.noise_.levels[0] == pytest.approx(0.03 * Y.max(), rel=0.5)
