@@ -426,5 +426,6 @@ def test_estimators_are_those_of_the_package(data, out):
         for name, value in ei.get_params(deep=False).items()
         if value is not getattr(default, name) and value != getattr(default, name)
     }
-    as_recorded = {"max_epochs", "batch_size", "lr", "network"}  # once the defaults
+    # Once the defaults.
+    as_recorded = {"max_epochs", "batch_size", "lr", "network", "noise"}
     assert changed <= {"group", "equivariance_term", "random_state"} | as_recorded

@@ -136,9 +136,9 @@ def check_group_rank(
     >>> check_group_rank(operator, Reflections()).verdict
     'FAIL_COUNT'
 
-    Twenty frames that have lost 70 % of their pixels each, at different places:
+    Thirty frames that have lost 70 % of their pixels each, at different places:
 
-    >>> kept = np.random.default_rng(0).random((20, 16, 16)) > 0.7
+    >>> kept = np.random.default_rng(0).random((30, 16, 16)) > 0.7
     >>> check_group_rank(Inpainting(0, image_shape=(16, 16)), masks=kept).verdict
     'PASS_NECESSARY'
     """

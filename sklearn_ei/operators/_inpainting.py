@@ -64,8 +64,8 @@ class Inpainting(ForwardOperator):
     >>> bayer[::2, ::2, 0] = bayer[::2, 1::2, 1] = bayer[1::2, ::2, 1] = True
     >>> bayer[1::2, 1::2, 2] = True
     >>> operator = Inpainting(mask=bayer, image_shape=(8, 8))
-    >>> operator.image_layout
-    Layout(shape=(8, 8), channels=3)
+    >>> operator.image_layout.array_shape
+    (8, 8, 3)
     """
 
     has_orthogonal_rows = True

@@ -9,6 +9,7 @@ from sklearn_ei.networks import UNet
 from sklearn_ei.operators import Blur, Inpainting, ParallelBeamCT, gaussian_kernel
 
 TINY = {"max_epochs": 1, "network": UNet(width=2, depth=2), "random_state": 0}
+TINY["noise"] = None
 IMAGES = np.random.default_rng(0).random((3, 16, 16), dtype=np.float32)
 
 FEW = Inpainting(0.7, (16, 16)), Reflections(), "FAIL_COUNT"

@@ -66,6 +66,7 @@ def test_the_result_is_that_of_a_single_fit(make, ct_problem):
     np.testing.assert_array_equal(cv.predict(Y), single.fit(Y).predict(Y))
 
 
+@pytest.mark.filterwarnings("ignore:.*cannot be told from:UserWarning")
 def test_a_scorer_decides(make, ct_problem):
     """Each α is scored on samples left out, by what the user asks for."""
     _, images, Y = ct_problem

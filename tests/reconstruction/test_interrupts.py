@@ -44,7 +44,7 @@ def python_s_own_handler():
 
 def make(kind=EquivariantReconstructor, **parameters):
     settings = {"max_epochs": 5, "network": UNet(2, 2), "random_state": 0}
-    settings["lr_schedule"] = "constant"
+    settings |= {"lr_schedule": "constant", "batch_size": 2}
     return kind(OPERATOR, Rotations(360), **{**settings, **parameters})
 
 
