@@ -103,6 +103,21 @@ def lost(images, seed):
         "MC, another mask each": (ei(alpha=0), "each", False),
         "EI, one mask for all": (ei(), "same", False),
         "MC, one mask for all": (ei(alpha=0), "same", False),
+        "EI + splitting, another mask each": (
+            ei(own(plain), data_term=Splitting(noisy=False)),
+            "each",
+            False,
+        ),
+        "supervised, another mask each": (
+            _supervised(operator, SHALLOW, OF_PIXELS),
+            "each",
+            True,
+        ),
+        "supervised, one mask for all": (
+            _supervised(operator, SHALLOW, OF_PIXELS),
+            "same",
+            True,
+        ),
     }
     return Problem(Y, dict.fromkeys(Y, images), methods)
 
@@ -227,6 +242,8 @@ def views(images, seed):
         "EI, 5 of 50 views lost, own": (ei(whole, own(NO_GRADIENT)), "lost", False),
         "EI, 5 of 50 views lost, any": (ei(whole, any_of(NO_GRADIENT)), "lost", False),
         "EI, 45 views": (ei(fewer, NO_GRADIENT), "none", False),
+        "supervised, 5 of 50 views lost": (_supervised(whole), "lost", True),
+        "supervised, 45 views": (_supervised(fewer), "none", True),
     }
     return Problem(Y, dict.fromkeys(Y, images), methods)
 
