@@ -57,8 +57,8 @@ def _equivariant(operator, seed, **parameters):
     return EquivariantReconstructor(operator, random_state=seed, **parameters)
 
 
-def _robust(operator, seed):
-    return _equivariant(operator, seed, noise="auto")
+def _without_noise(operator, seed):
+    return _equivariant(operator, seed, noise=None)
 
 
 def _splitting(operator, seed):
@@ -83,6 +83,6 @@ METHODS = {
         "total variation, best λ", _without_seed(TotalVariationReconstructor), grid=GRID
     ),
     "ei": Method("EI, nothing set", _equivariant, has_seed=True),
-    "ei-noise": Method('EI, noise="auto"', _robust, has_seed=True),
+    "ei-no-noise": Method("EI, noise=None", _without_noise, has_seed=True),
     "ei-splitting": Method("EI, splitting", _splitting, has_seed=True),
 }
