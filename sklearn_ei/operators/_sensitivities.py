@@ -35,8 +35,8 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     Raises
     ------
     TypeError, ValueError
-        If ``Y`` is no such stack, or fewer than four lines around the centre are
-        measured.
+        If ``Y`` is no such stack, has a sample without any measurement, or fewer than
+        four lines around the centre are measured.
 
     See Also
     --------
@@ -81,6 +81,12 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
         raise ValueError(
             f"Got Y of shape {np.shape(Y)} and dtype {np.asarray(Y).dtype}, but "
             "expected complex k-space of shape (n_samples, n_coils, H, W)."
+        )
+    blank = missing.reshape(len(missing), -1).all(axis=1)
+    if blank.any():
+        raise ValueError(
+            f"Y has nothing but NaN in sample {np.argmax(blank)}, but expected some "
+            "measurements in each; leave such samples out."
         )
     Y = check_stack(np.where(missing, 0, Y), "Y", "measurements", complex_ok=True)
     maps = np.empty(Y.shape, np.complex64)

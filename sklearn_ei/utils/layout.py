@@ -213,5 +213,30 @@ def as_channels(stack, has_channel_axis=False):
     return np.moveaxis(parts, 1, -2).reshape(len(stack), *stack.shape[2:], -1)
 
 
+def unknown_in_both(stack):
+    """Return pairs of real and imaginary parts, NaN in both where one of them is.
+
+    Parameters
+    ----------
+    stack : ndarray of shape (n_samples, *shape, 2 * n_numbers)
+        Any other is returned as it is.
+
+    Returns
+    -------
+    stack : ndarray
+        The same, where nothing has to be changed.
+    """
+    if stack.shape[-1] % 2:
+        return stack
+    pairs = stack.reshape(*stack.shape[:-1], -1, 2)
+    missing = np.isnan(pairs)
+    one = missing[..., 0] != missing[..., 1]
+    if not one.any():
+        return stack
+    pairs = pairs.copy()
+    pairs[one] = np.nan
+    return pairs.reshape(stack.shape)
+
+
 def _channels_text(channels):
     return "no channel axis" if channels == "none" else f"{channels} channels"

@@ -5,7 +5,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from .layout import as_channels
+from .layout import as_channels, unknown_in_both
 from .stack import LazyStack, is_lazy
 
 # Beyond these, sums of squares come near the ends of float32.
@@ -43,7 +43,8 @@ def check_stack(
         Whether values may be missing: NaN, or masked in a masked array. Not those of
         a whole sample.
     complex_ok : bool, default=False
-        Whether a stack may be complex, and stays so, in the precision of ``dtype``.
+        Whether a stack may be complex, and stays so, in the precision of ``dtype``. A
+        real one has pairs of channels then, which are missing together.
 
     Returns
     -------
@@ -92,7 +93,16 @@ def check_stack(
             dtype = np.result_type(dtype, np.complex64)
         with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf
             checked = np.asarray(array, dtype=dtype)
+    if complex_ok and missing_ok and array.dtype.kind != "c":
+        checked = _in_pairs(checked)
     _check_values(checked, array, name, what, missing_ok)
+    return checked
+
+
+def _in_pairs(checked):
+    if not isinstance(checked, LazyStack):
+        return unknown_in_both(checked)
+    checked.in_pairs = True
     return checked
 
 

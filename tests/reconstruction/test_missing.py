@@ -82,7 +82,7 @@ LEARNED = {
         operator, width=4, depth=2, n_iterations=10, random_state=0, **kw
     ),
     "cv": lambda operator, **kw: EquivariantReconstructorCV(
-        operator, Rotations(360), [0.1, 1.0, 10.0], **{**SMALL, **kw}
+        operator, Rotations(360), [0.1, 1.0, 10.0], **{**SMALL, "noise": None, **kw}
     ),
 }
 each_estimator = pytest.mark.parametrize("name", [*CLASSICAL, *LEARNED])
