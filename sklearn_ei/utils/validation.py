@@ -112,10 +112,10 @@ def _as_lazy(stack, name):
 
 def _as_array(stack, name, what, *, missing_ok=False):
     """Return an ndarray of whatever dtype."""
-    if missing_ok and isinstance(stack, np.ma.MaskedArray):
-        kind = stack.dtype.kind
-        whole = stack.astype(np.float32) if kind in "biu" else stack
-        stack = whole.filled(np.nan) if kind in "biufc" else stack
+    if missing_ok and isinstance(stack, list | tuple):
+        stack = [_filled(sample) for sample in stack]
+    elif missing_ok:
+        stack = _filled(stack)
     parts = stack if isinstance(stack, list | tuple) else [stack]
     if any(np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name} has masked entries, but expected values everywhere.")
@@ -139,6 +139,14 @@ def _as_array(stack, name, what, *, missing_ok=False):
             f"Got {name} of type {type(stack).__name__}, which is no array "
             f"({_one_line(error)}), but expected a stack of {what} of equal shapes."
         ) from error
+
+
+def _filled(array):
+    """Return a masked array with NaN where it is masked; others as they are."""
+    kind = array.dtype.kind if isinstance(array, np.ma.MaskedArray) else ""
+    if kind in ("b", "i", "u"):
+        array = array.astype(np.float32)
+    return array.filled(np.nan) if kind and kind in "biufc" else array
 
 
 def _as_numbers(array, name):
@@ -217,9 +225,10 @@ def _refuse_infinite(array, name, what, missing_ok):
     with_nan = not missing_ok and np.isnan(array[bad[0]]).any()
     kind = "NaN" if with_nan else "infinity (inf)"
     others = f" and {len(bad) - 1} other sample(s)" if len(bad) > 1 else ""
+    remedy = "; NaN stands for what was not measured" if missing_ok else ""
     raise ValueError(
         f"{name} contains {kind} in sample {bad[0]}{others}, but expected finite "
-        f"{what}."
+        f"{what}{remedy}."
     )
 
 
