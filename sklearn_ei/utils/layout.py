@@ -148,11 +148,11 @@ class Layout:
         n_dims = n_dims if self.shape is None else len(self.shape)
         wrong = self.has_channel_axis and shape == sample
         if wrong or not shape or 0 in shape or n_dims not in (None, len(shape)):
-            axes = "*shape" if n_dims is None else f"{n_dims} axes"
-            expected = f"({n_first}, {axes})" if self.has_channel_axis else f"({axes})"
+            axes = {1: "length", 2: "H, W", 3: "D, H, W"}.get(n_dims, "*shape")
+            expected = f"{n_first}, {axes}" if self.has_channel_axis else axes
             raise ValueError(
-                f"got complex {what}s of shape {sample}, but expected {expected}, "
-                "after the axis of samples."
+                f"got complex {what}s of shape {sample} each, but expected a stack "
+                f"(n_samples, {expected})."
             )
         return self.settle(shape=shape)
 

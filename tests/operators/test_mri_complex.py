@@ -87,20 +87,24 @@ def test_channels_that_are_no_pairs_are_refused():
 @pytest.mark.parametrize(
     ("operator", "Y", "message"),
     [
-        (MRI(2), np.ones((2, 3, 8, 8)) + 0j, r"\(3, 8, 8\), but expected \(2 axes\)"),
+        (
+            MRI(2),
+            np.ones((2, 3, 8, 8)) + 0j,
+            r"\(3, 8, 8\) each, but .* \(n_samples, H, W",
+        ),
         (
             MRI(2, sensitivities=coils(3, 8, 8)),
             np.ones((2, 8, 8)) + 0j,
-            r"complex measurements of shape \(8, 8\), but expected \(3, 2 axes\)",
+            r"complex measurements of shape \(8, 8\) each, but .*samples, 3, H, W\)",
         ),
         (
             MRI(2, sensitivities=coils(3, 8, 8)),
             np.ones((2, 8, 8, 3)) + 0j,
-            r"expected \(3, 2 axes\)",
+            r"expected a stack \(n_samples, 3, H, W\)",
         ),
         (MRI(2), np.full((2, 8, 8), complex(0, np.inf)), "infinity"),
         (MRI(2), np.full((2, 8, 8), complex(0, 1e20)), "1e.20, but expected a largest"),
-        (MRI(2), np.ones((2, 8, 8)), "no channel axis, but expected 2 channels"),
+        (MRI(2), np.ones((2, 8, 8)), "expected 2 channels .*, or complex meas"),
         (Inpainting(0.3), np.ones((2, 8, 8)) + 0j, "Complex data not supported"),
     ],
 )
