@@ -309,11 +309,11 @@ def refused_cases():
                 bad.pop(name)
         if entry in _MISSING_OK | _BLANK_OK:
             bad = {name: spoil for name, spoil in bad.items() if name not in _MISSING}
+            bad.pop("masked")
+            bad.pop("list of masked")
         if entry in _MISSING_OK:
             bad.pop("NaN in objects")
             bad.pop("None inside")
-            bad.pop("masked")
-            bad.pop("list of masked")
         if entry in _BLANK_OK:
             bad.pop("all NaN")
         for name, spoil in bad.items():

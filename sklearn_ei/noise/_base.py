@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from ..utils.params import brief
+from ..utils.validation import filled
 from ._estimate import estimate_levels
 
 
@@ -213,8 +214,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         """
         sigma, gain = self.levels
         rng = check_random_state(random_state)
-        if isinstance(Y, np.ma.MaskedArray) and Y.dtype.kind in "biufc":
-            Y = np.ma.filled(Y if Y.dtype.kind in "fc" else Y.astype(float), np.nan)
+        Y = filled(Y)
         if np.iscomplexobj(Y) and gain == 0:
             real, imaginary = (self.add(part, rng) for part in (np.real(Y), np.imag(Y)))
             return real + np.complex64(1j) * imaginary

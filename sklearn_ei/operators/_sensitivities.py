@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils.validation import check_stack
+from ..utils.validation import check_stack, filled
 from ._fourier import centered, to_channels, to_complex
 
 _N_LINES = 24
@@ -22,7 +22,7 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     ----------
     Y : complex array-like of shape (n_samples, n_coils, H, W)
         k-space, the zero frequency at ``(H // 2, W // 2)``. Not measured is what is
-        NaN, or zero in every coil.
+        NaN, masked, or zero in every coil.
     n_lines : int, default=24
         Lines, and rows, around the centre that are used: fewer where fewer are
         measured without a gap.
@@ -76,6 +76,7 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     >>> operator = MRI(acceleration=1, sensitivities=maps[0])  # of the first slice
     """
     check_scalar(n_lines, "n_lines", Integral, min_val=_FEWEST)
+    Y = filled(Y)
     missing = np.isnan(np.asarray(Y)) if np.iscomplexobj(Y) else None
     if missing is None or missing.ndim != 4:
         raise ValueError(

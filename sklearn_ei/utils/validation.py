@@ -112,10 +112,8 @@ def _as_lazy(stack, name):
 
 def _as_array(stack, name, what, *, missing_ok=False):
     """Return an ndarray of whatever dtype."""
-    if missing_ok and isinstance(stack, list | tuple):
-        stack = [_filled(sample) for sample in stack]
-    elif missing_ok:
-        stack = _filled(stack)
+    if missing_ok:
+        stack = filled(stack)
     parts = stack if isinstance(stack, list | tuple) else [stack]
     if any(np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name} has masked entries, but expected values everywhere.")
@@ -141,12 +139,27 @@ def _as_array(stack, name, what, *, missing_ok=False):
         ) from error
 
 
-def _filled(array):
-    """Return a masked array with NaN where it is masked; others as they are."""
-    kind = array.dtype.kind if isinstance(array, np.ma.MaskedArray) else ""
-    if kind in ("b", "i", "u"):
-        array = array.astype(np.float32)
-    return array.filled(np.nan) if kind and kind in "biufc" else array
+def filled(stack):
+    """Return measurements with NaN where they are masked.
+
+    Parameters
+    ----------
+    stack : object
+        A masked array of numbers, or a list or tuple with some. Anything else is
+        returned as it is.
+
+    Returns
+    -------
+    stack : object
+    """
+    if isinstance(stack, list | tuple):
+        masked = any(isinstance(sample, np.ma.MaskedArray) for sample in stack)
+        return [filled(sample) for sample in stack] if masked else stack
+    if not isinstance(stack, np.ma.MaskedArray) or stack.dtype.kind not in "biufc":
+        return stack
+    if stack.dtype.kind in "biu":
+        stack = stack.astype(np.float32)
+    return stack.filled(np.nan)
 
 
 def _as_numbers(array, name):

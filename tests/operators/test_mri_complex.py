@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ei.operators import MRI, Inpainting, Layout
+from sklearn_ei.operators import MRI, Inpainting, Layout, estimate_sensitivities
 from tests.cases import coils
 
 RNG = np.random.default_rng(0)
@@ -123,3 +123,19 @@ def test_an_operator_of_ones_own_declares_it():
 
     images = random_complex(2, 4, 4)
     np.testing.assert_allclose(Twice(0.3).measure(images), 2 * images, rtol=1e-6)
+
+
+def test_masked_k_space_is_not_measured():
+    """What lies under a mask is not read, whatever it is."""
+    maps = coils(3, 24, 24)
+    k_space = MRI(2, sensitivities=maps, center_fraction=0.4).measure(
+        np.random.default_rng(0).normal(size=(2, 24, 24)) + 0j
+    )
+    lost = k_space == 0
+    holed = np.where(lost, np.nan, k_space)
+    masked = np.ma.masked_array(np.where(lost, 7 + 7j, k_space), lost)
+    np.testing.assert_array_equal(MRI.mask_of(masked), MRI.mask_of(holed))
+    np.testing.assert_array_equal(MRI.mask_of(list(masked)), ~lost.all(axis=1))
+    np.testing.assert_array_equal(
+        estimate_sensitivities(masked), estimate_sensitivities(holed)
+    )
