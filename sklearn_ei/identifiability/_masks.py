@@ -64,7 +64,8 @@ class Masks:
                     "expected at least one in each."
                 )
             total += kept.sum(axis=0)
-            binary &= chunk.dtype != bool and bool(np.isin(chunk, (0, 1)).all())
+            binary = binary and chunk.dtype != bool
+            binary = binary and bool(np.isin(chunk, (0, 1)).all())
         if binary:
             raise ValueError(
                 "Got masks of zeros and ones that are no bools, but expected bools, or "
