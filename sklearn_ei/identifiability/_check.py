@@ -149,7 +149,7 @@ def check_group_rank(
             max_seconds, "max_seconds", Real, min_val=0, include_boundaries="neither"
         )
     budget = Budget(max_seconds, verbose)
-    masks = None if masks is None else Masks(masks)
+    masks = None if masks is None else _masks_of(operator, masks)
     system = _make_system(operator, group, image_shape, random_state, masks)
     report = _new_report(system, tol, masks)
     spectrum = invariance = moved = None
@@ -261,7 +261,7 @@ def cheap_failure(operator, group, max_seconds=1.0, masks=None):
         Verdict and sentence.
     """
     budget = Budget(max_seconds)
-    masks = None if masks is None else Masks(masks)
+    masks = None if masks is None else _masks_of(operator, masks)
     system = System(
         operator, group, None, make_generator(0), dtype=torch.float32, masks=masks
     )
@@ -279,6 +279,10 @@ def cheap_failure(operator, group, max_seconds=1.0, masks=None):
 
 
 # ----------------------------------------------------------------------- steps
+def _masks_of(operator, masks):
+    return Masks(masks, getattr(operator, "has_complex_channels", False))
+
+
 def _make_system(operator, group, image_shape, random_state, masks=None):
     # None is no draw from NumPy's global generator, which is the user's.
     seed = secrets.randbits(31) if random_state is None else draw_seed(random_state)

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 
 from ..groups import Group
+from ..utils.layout import unknown_in_both
 from ..utils.params import brief
+from ..utils.validation import filled
 
 _CHUNK = 64  # samples looked at together: stacks may be memory maps
 
@@ -25,8 +27,10 @@ class Masks:
     Parameters
     ----------
     masks : array-like of shape (n_masks, *measurement_shape[, n_channels])
-        Bools, true where measured; or measurements, NaN where not. Of complex ones,
-        coils may be the second axis.
+        Bools, true where measured; or measurements, NaN or masked where not. Of
+        complex ones, coils may be the second axis.
+    in_pairs : bool, default=False
+        Whether channels of real ones are pairs, which are missing together.
 
     Attributes
     ----------
@@ -36,7 +40,10 @@ class Masks:
     is_complex : bool
     """
 
-    def __init__(self, masks):
+    def __init__(self, masks, in_pairs=False):
+        if isinstance(masks, np.ma.MaskedArray) and masks.dtype == bool:
+            masks = masks.filled(False)
+        masks = filled(masks)
         stack = masks if hasattr(masks, "shape") else np.asarray(masks)
         if len(stack.shape) < 2 or 0 in stack.shape:
             raise ValueError(
@@ -47,6 +54,8 @@ class Masks:
         total, binary = np.zeros(stack.shape[1:]), True
         for start in range(0, self.n_masks, _CHUNK):
             chunk = np.asarray(stack[start : start + _CHUNK])
+            if in_pairs and chunk.dtype.kind == "f":
+                chunk = unknown_in_both(chunk)
             kept = _kept(chunk)
             empty = ~kept.reshape(len(kept), -1).any(axis=1)
             if empty.any():
@@ -55,7 +64,8 @@ class Masks:
                     "expected at least one in each."
                 )
             total += kept.sum(axis=0)
-            binary &= chunk.dtype != bool and bool(np.isin(chunk, (0, 1)).all())
+            binary = binary and chunk.dtype != bool
+            binary = binary and bool(np.isin(chunk, (0, 1)).all())
         if binary:
             raise ValueError(
                 "Got masks of zeros and ones that are no bools, but expected bools, or "

@@ -39,7 +39,7 @@ class ReconstructionDisplay:
     Parameters
     ----------
     measurements : array-like of shape (n_samples, *measurement_shape[, n_channels])
-        y.
+        y. NaN, where there are none, stays blank; with channels it is shown as 0.
     linear : array-like of shape (n_samples, *image_shape[, n_channels])
         A†y.
     images : array-like of the shape of ``linear``
@@ -167,7 +167,13 @@ class ReconstructionDisplay:
         chosen = check_samples(samples, count(Y, "Y"))
         complex_ok = operator.has_complex_channels
         measurements, images = (
-            check_stack(pick(stack, chosen, name), name, what, complex_ok=complex_ok)
+            check_stack(
+                pick(stack, chosen, name),
+                name,
+                what,
+                missing_ok=what == "measurements",
+                complex_ok=complex_ok,
+            )
             for stack, name, what in (
                 (Y, "Y", "measurements"),
                 (images, "images", "images"),
@@ -236,7 +242,11 @@ class ReconstructionDisplay:
     def _checked(self):
         """Return the measurements, and all stacks of images by their titles."""
         measurements = check_stack(
-            self.measurements, "measurements", "measurements", complex_ok=True
+            self.measurements,
+            "measurements",
+            "measurements",
+            missing_ok=True,
+            complex_ok=np.iscomplexobj(self.measurements),
         )
         columns = {"A†y": ("linear", self.linear)}
         columns["Reconstruction"] = ("images", self.images)
@@ -272,6 +282,7 @@ class ReconstructionDisplay:
 
     def _draw_measurement(self, axes, sample, square):
         if self.has_channels and sample.ndim > 1:
+            sample = np.nan_to_num(sample)
             top = float(sample.max())
             sample = shown(sample, top if top > _COLOR_TOP else 1.0)
             if sample.ndim == 2:

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from ..utils.params import brief
+from ..utils.validation import filled
 from ._estimate import estimate_levels
 
 
@@ -187,7 +188,8 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         ----------
         Y : array-like
             Noise-free measurements, of any shape. Complex ones get Gaussian noise
-            in their real and in their imaginary part.
+            in their real and in their imaginary part. NaN, or masked, where there is
+            none, and so it stays.
         random_state : int, RandomState instance or None, default=None
             Pass an int for the same noise at every call.
 
@@ -200,7 +202,7 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         ------
         ValueError
             If a parameter is ``"auto"`` or out of its range, or ``Y`` is not an
-            array of finite numbers, real where photons are counted.
+            array of numbers without infinity, real where photons are counted.
 
         Examples
         --------
@@ -212,20 +214,22 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         """
         sigma, gain = self.levels
         rng = check_random_state(random_state)
+        Y = filled(Y)
         if np.iscomplexobj(Y) and gain == 0:
             real, imaginary = (self.add(part, rng) for part in (np.real(Y), np.imag(Y)))
             return real + np.complex64(1j) * imaginary
         try:
             noisy = np.array(Y, dtype=np.complex128 if np.iscomplexobj(Y) else float)
         except (TypeError, ValueError):
-            noisy = np.full(1, np.nan)
-        if not np.isfinite(noisy).all() or np.iscomplexobj(noisy):
+            noisy = np.full(1, np.inf)
+        if np.isinf(noisy).any() or np.iscomplexobj(noisy):
             raise ValueError(
-                f"Got Y={brief(Y)}, but expected an array of finite, real numbers."
+                f"Got Y={brief(Y)}, but expected an array of finite, real numbers (NaN "
+                "where nothing was measured)."
             )
         if gain > 0:
-            # What is negative cannot be counted, and stays as it is.
-            rate = np.maximum(noisy, 0)
+            # What is negative, or NaN, cannot be counted, and stays as it is.
+            rate = np.maximum(np.nan_to_num(noisy), 0)
             noisy += gain * rng.poisson(rate / gain) - rate
         if sigma > 0:
             noisy += rng.normal(0, sigma, noisy.shape)

@@ -110,10 +110,16 @@ def examine(operator, y):
     )
 
 
+def name_of(operator):
+    """Return the name of an operator's class; of a part of one, that of the whole."""
+    whole = operator.operator if hasattr(operator, "kept") else operator
+    return type(whole).__name__
+
+
 def _unknown(operator, level=None):
     bound = "" if level is None else f" (its level is {level:.2g} at most)"
     return (
-        f"Got {type(operator).__name__} measurements in which noise cannot be told "
+        f"Got {name_of(operator)} measurements in which noise cannot be told "
         f"from images{bound}, but expected some redundancy to estimate the noise "
         "from; pass its level as a number, or data_term='unsure'."
     )

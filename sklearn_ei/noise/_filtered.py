@@ -24,8 +24,8 @@ class Measurements:
         A, resolved.
     y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
         Noisy measurements, up to 32 of which are looked at. Equal ones in a row
-        count once, and entries that A does not measure, or that are not finite,
-        not at all.
+        count once, and blank ones beside others, entries that A does not measure, or
+        that are infinite, not at all.
 
     Attributes
     ----------
@@ -42,7 +42,8 @@ class Measurements:
     TypeError
         If ``y`` is no tensor, or empty.
     ValueError
-        If no entry is live.
+        If no entry is live, entries that A measures are NaN, or A is a part of an
+        operator for each of several samples.
     """
 
     def __init__(self, operator, y):
@@ -51,10 +52,26 @@ class Measurements:
                 f"Got y={brief(y)}, but expected a tensor of shape (n_samples, "
                 "channel, *measurement_shape), such as torch.from_numpy(Y)[:, None]."
             )
+        kept = getattr(operator, "kept", None)
+        if kept is not None and kept.ndim == y.ndim and len(kept) > 1:
+            raise ValueError(
+                f"Got the parts of an operator that measured {len(kept)} samples, but "
+                "expected that of one; pass part_of(operator, y[:1])."
+            )
         y = y[:_MAX_SAMPLES]
         y = y[: max(1, _N_ENTRIES // y[0].numel())].float()
-        counted = y.isfinite().all(dim=0) & _measured(operator, y)
+        measured = _measured(operator, y)
+        if bool((y.isnan().any(dim=0) & measured).any()):
+            # As zeros they would look like a wrong operator.
+            raise ValueError(
+                "Got y with NaN where the operator measures, but expected all of the "
+                "measurements; pass one sample and the part of A that measured it, as "
+                "part_of(operator, y[:1]) returns them."
+            )
+        counted = y.isfinite().all(dim=0) & measured
         y = torch.where(counted, y, 0.0)
+        says = y.flatten(1).any(dim=1)
+        y = y[says] if says.any() else y
         if len(y) > 1:
             repeated = (y[1:] == y[:-1]).flatten(1).all(dim=1)
             y = y[torch.cat([repeated.new_ones(1), ~repeated])]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..utils.params import brief
 from ._base import NoiseModel
-from ._estimate import UnknownNoiseError, examine, fit_levels
+from ._estimate import UnknownNoiseError, examine, fit_levels, name_of
 from ._gaussian import GaussianNoise
 from ._poisson_gaussian import PoissonGaussianNoise
 
@@ -63,7 +63,9 @@ def estimate_noise(operator, y):
     operator : ForwardOperator
         A, resolved. It need not be quite right.
     y : torch.Tensor of shape (n_samples, channel, *measurement_shape)
-        Noisy measurements. Entries that A does not measure are ignored.
+        Noisy measurements. Entries that A does not measure are ignored. Of those with
+        NaN elsewhere: one sample, and A as the part that measured it, from
+        :func:`~sklearn_ei.operators.part_of`.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def estimate_noise(operator, y):
     TypeError
         If ``y`` is no tensor.
     ValueError
-        If the measurements are zero, or not finite, wherever A measures.
+        If the measurements are zero, or infinite, wherever A measures, or NaN
+        anywhere there.
 
     See Also
     --------
@@ -152,7 +155,7 @@ def estimate_noise(operator, y):
     except UnknownNoiseError:
         return NoiseEstimate(
             None,
-            f"{type(operator).__name__} could have produced any measurement, or "
+            f"{name_of(operator)} could have produced any measurement, or "
             "almost: noise cannot be told from images, and none is assumed.",
         )
     noise = _choose(findings)

@@ -10,7 +10,7 @@ from ..utils.params import brief
 from ..utils.random import make_generator
 from ..utils.validation import check_stack
 from ._facts import Facts
-from ._restricted import completed
+from ._restricted import completed, part_of
 
 # The step of x += w·B(y − Ax) is stable below 2/‖BA‖; the margin covers what
 # the power iteration leaves undecided.
@@ -298,7 +298,8 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         ----------
         Y : array-like of shape (n_samples, *measurement_shape) or \
                 (n_samples, *measurement_shape, n_channels)
-            Measurements.
+            Measurements. NaN, or masked, where there is none: A† is then that of a
+            :class:`RestrictedOperator`.
 
         Returns
         -------
@@ -309,7 +310,8 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
         Raises
         ------
         TypeError, ValueError
-            If ``Y`` is not a finite stack, or does not fit.
+            If ``Y`` is not a stack of numbers, has infinity or a sample without any
+            measurement, or does not fit.
         """
         return self._map_array(Y, "measurement", "pinv")
 
@@ -319,6 +321,7 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
             array,
             "images" if what == "image" else "Y",
             f"{what}s",
+            missing_ok=what == "measurement",
             complex_ok=self.has_complex_channels,
         )
         is_complex = np.iscomplexobj(array)
@@ -332,6 +335,6 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
             tensor = source.to_tensor(chunk)
             own = operator
             if what == "measurement":
-                own = operator.for_measurements(tensor)
+                own, tensor = part_of(operator, tensor)
             results.append(getattr(own, method)(tensor))
         return target.to_array(torch.cat(results))

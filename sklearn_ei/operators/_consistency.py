@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..utils.torch_state import own_torch
-from ..utils.validation import check_stack
+from ..utils.validation import check_stack, filled
 from ._checks import check_operator
 from ._misfit import misfit_of
 from ._suspects import find_causes
@@ -228,7 +228,7 @@ def some_samples(operator, Y):
     n_entries = max(1, int(np.prod(np.shape(Y)[1:])))
     size = max(1, min(_MAX_SAMPLES, _MAX_ENTRIES // n_entries))
     chosen = np.unique(np.linspace(0, len(Y) - 1, size).round().astype(int))
-    few = np.stack([np.asarray(Y[i]) for i in chosen])
+    few = np.stack([np.asarray(filled(Y[i])) for i in chosen])
     complex_ok = operator.has_complex_channels
     Y = check_stack(few, "Y", "measurements", complex_ok=complex_ok, missing_ok=True)
     is_complex = np.iscomplexobj(Y)

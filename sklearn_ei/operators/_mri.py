@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from ..utils.device import Constants
 from ..utils.params import check_real, check_shape
+from ..utils.validation import filled
 from ._base import ForwardOperator
 from ._checks import check_mask, refuse_other_than_number
 from ._fourier import centered, to_channels, to_complex
@@ -371,7 +372,7 @@ class MRI(ForwardOperator):
         Returns
         -------
         mask : bool ndarray of shape (n_samples, H, W)
-            False where ``Y`` is NaN, or zero in every coil. ``mask[0]`` is a
+            False where ``Y`` is NaN, masked, or zero in every coil. ``mask[0]`` is a
             parameter ``mask`` of samples that were all measured alike; where masks
             differ, make NaN of the zeros, ``np.where(mask, Y, np.nan)`` (``mask[:,
             np.newaxis]`` with coils).
@@ -384,7 +385,7 @@ class MRI(ForwardOperator):
         >>> MRI.mask_of(Y).shape
         (2, 8, 8)
         """
-        Y = np.asarray(Y)
+        Y = np.asarray(filled(Y))
         is_complex = np.iscomplexobj(Y)
         if Y.ndim != 4 and not (is_complex and Y.ndim == 3):
             raise ValueError(

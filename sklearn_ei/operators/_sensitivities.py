@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils.validation import check_stack
+from ..utils.validation import check_stack, filled
 from ._fourier import centered, to_channels, to_complex
 
 _N_LINES = 24
@@ -22,7 +22,7 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     ----------
     Y : complex array-like of shape (n_samples, n_coils, H, W)
         k-space, the zero frequency at ``(H // 2, W // 2)``. Not measured is what is
-        NaN, or zero in every coil.
+        NaN, masked, or zero in every coil.
     n_lines : int, default=24
         Lines, and rows, around the centre that are used: fewer where fewer are
         measured without a gap.
@@ -35,8 +35,8 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     Raises
     ------
     TypeError, ValueError
-        If ``Y`` is no such stack, or fewer than four lines around the centre are
-        measured.
+        If ``Y`` is no such stack, has a sample without any measurement, or fewer than
+        four lines around the centre are measured.
 
     See Also
     --------
@@ -76,11 +76,18 @@ def estimate_sensitivities(Y, *, n_lines=_N_LINES):
     >>> operator = MRI(acceleration=1, sensitivities=maps[0])  # of the first slice
     """
     check_scalar(n_lines, "n_lines", Integral, min_val=_FEWEST)
+    Y = filled(Y)
     missing = np.isnan(np.asarray(Y)) if np.iscomplexobj(Y) else None
     if missing is None or missing.ndim != 4:
         raise ValueError(
             f"Got Y of shape {np.shape(Y)} and dtype {np.asarray(Y).dtype}, but "
             "expected complex k-space of shape (n_samples, n_coils, H, W)."
+        )
+    blank = missing.reshape(len(missing), -1).all(axis=1)
+    if blank.any():
+        raise ValueError(
+            f"Y has nothing but NaN in sample {np.argmax(blank)}, but expected some "
+            "measurements in each; leave such samples out."
         )
     Y = check_stack(np.where(missing, 0, Y), "Y", "measurements", complex_ok=True)
     maps = np.empty(Y.shape, np.complex64)

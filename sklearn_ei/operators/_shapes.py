@@ -109,7 +109,11 @@ class Shapes(DerivedMixin, BaseEstimator):
             try:
                 layouts[side] = layout.of_sample(sample, what, n_dims[side])
             except ValueError as error:
-                raise ValueError(f"{type(self).__name__} {error}") from None
+                said = f"{type(self).__name__} {error}"
+                without = len(sample) in (n_dims[side], len(layout.shape or ()))
+                if self.has_complex_channels and not is_complex and without:
+                    said = f"{said[:-1]}, or complex {what}s without them."
+                raise ValueError(said) from None
             if layouts[1 - side].channels == "any":
                 channels = layouts[side].channels
                 layouts[1 - side] = layouts[1 - side].settle(channels=channels)

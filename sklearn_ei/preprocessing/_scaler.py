@@ -84,7 +84,8 @@ class MeasurementScaler(DetectorStep):
             Float32.
         """
         check_is_fitted(self)
-        return check_stack(Y, "Y", "measurements") * np.float32(self.scale_)
+        checked = check_stack(Y, "Y", "measurements", missing_ok=True)
+        return checked * np.float32(self.scale_)
 
 
 def _scale_of(Y, kind):

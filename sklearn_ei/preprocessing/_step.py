@@ -8,15 +8,15 @@ from sklearn.utils.validation import check_is_fitted
 from ..utils.on_demand import MappedStack
 from ..utils.params import brief
 from ..utils.stack import LazyStack, is_lazy
-from ..utils.validation import check_measurements, check_stack, record_features
+from ..utils.validation import check_measurements, check_stack, filled, record_features
 
 
 class DetectorStep(TransformerMixin, BaseEstimator):
     """Base of steps that treat every sample by itself.
 
-    Readings that are NaN were not measured, and stay NaN. A stack that is not in
-    memory (HDF5, zarr, a data set, a large memory map) is not read: what
-    ``transform`` returns goes through the step when it is read.
+    Readings that are NaN, or masked, were not measured, and are NaN then. A stack
+    that is not in memory (HDF5, zarr, a data set, a large memory map) is not read:
+    what ``transform`` returns goes through the step when it is read.
 
     Subclasses have ``_check(shape)``, which refuses parameters that do not fit
     measurements of a shape and may set fitted attributes, and ``_apply(Y)``, which
@@ -151,13 +151,13 @@ def check_readings(estimator, Y, reset=True, *, name="Y"):
 
 def _without_nan(Y):
     """Return measurements with zeros for NaN, and where it was, or None."""
-    array = Y
+    array = Y = filled(Y)
     if isinstance(Y, list | tuple | torch.Tensor):
         try:
             array = np.asarray(Y)
         except Exception:  # refused with its reason later
             return Y, None
-    if np.ma.isMaskedArray(array) or not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray):
         return Y, None
     missing = np.isnan(array) if array.dtype.kind == "f" else None
     if missing is None or not missing.any():

@@ -88,7 +88,8 @@ class EquivariantReconstructor(
         What a new fit does if the group cannot teach anything about the null
         space of ``operator``: a :class:`~sklearn_ei.GroupRankWarning`, a
         ``ValueError``, or nothing. Only what takes about a second is looked at
-        (counting, and whether T_g and AᵀA commute);
+        (counting, and whether T_g and AᵀA commute; where Y has NaN, of what any
+        sample has);
         :func:`~sklearn_ei.check_group_rank` has the whole answer.
     max_epochs : int or "auto", default="auto"
         Passes over the measurements. ``"auto"``: as many as look at about 180 √n

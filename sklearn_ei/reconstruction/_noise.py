@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from sklearn.base import clone
 
 from ..noise import (
     GaussianNoise,
@@ -20,7 +21,7 @@ from ..utils.random import make_generator
 # was 0.5, and nothing where it was 0.03 (benchmarks/noise_auto.py).
 _LOUD = 0.1
 _SAMPLES = 8
-_OF_HOLES = 4
+_LOOKED_AT, _OF_HOLES = 32, 4
 
 
 def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
@@ -125,30 +126,42 @@ def _resolve(noise, operator, y):
     few = _with_holes(y)
     if not few:
         return noise.resolve(operator, y)
-    found = [noise.resolve(*part_of(operator, each)) for each in few]
+    return _mean([noise.resolve(*part_of(operator, each)) for each in few])
+
+
+def _mean(found):
+    """Return the model whose variance is the mean of those of several of its kind."""
     levels = np.array([each.levels for each in found])
     sigma, gain = np.sqrt(np.square(levels[:, 0]).mean()), levels[:, 1].mean()
     named, own = {"sigma": float(sigma), "gain": float(gain)}, found[0].get_params()
-    return found[0].set_params(**{k: v for k, v in named.items() if k in own})
+    return clone(found[0]).set_params(**{k: v for k, v in named.items() if k in own})
 
 
 def _with_holes(y):
-    """Return a few samples if any of them has NaN, or an empty list."""
-    few = [y[[i]] for i in range(min(_OF_HOLES, len(y)))]
-    return few if any(bool(each.isnan().any()) for each in few) else []
+    """Return a few samples if any has NaN, or an empty list.
+
+    Those with the most measurements, which tell most; blank ones tell nothing.
+    """
+    looked_at = [y[[i]] for i in range(min(_LOOKED_AT, len(y)))]
+    n_missing = [int(each.isnan().sum()) for each in looked_at]
+    if not any(n_missing):
+        return []
+    blank = [not each.nan_to_num().any() for each in looked_at]
+    best = sorted(range(len(looked_at)), key=lambda i: (blank[i], n_missing[i]))
+    return [looked_at[i] for i in best if all(blank) or not blank[i]][:_OF_HOLES]
 
 
 def _look(operator, y):
     """Return the :class:`NoiseEstimate`, also of zeros: there is none in them."""
-    few = _with_holes(y)
+    parts = [part_of(operator, each) for each in _with_holes(y)]
     try:
-        found = estimate_noise(*(part_of(operator, few[0]) if few else (operator, y)))
+        found = [estimate_noise(*part) for part in parts or [(operator, y)]]
     except ValueError:
         return NoiseEstimate(GaussianNoise(0.0), "They are zero throughout.", 0.0)
-    if not few or found.noise is None or found.level == 0:
-        return found
-    own = dict.fromkeys(found.noise.get_params(), "auto")
-    try:
-        return replace(found, noise=_resolve(type(found.noise)(**own), operator, y))
-    except UnknownNoiseError:  # of another sample: the first speaks for all
-        return found
+    first = found[0]
+    if len(found) == 1 or first.noise is None or first.level == 0:
+        return first
+    # The first, with the most measurements, says of which kind; all say how much.
+    same = [each for each in found if type(each.noise) is type(first.noise)]
+    level = float(np.sqrt(np.mean([each.level**2 for each in same])))
+    return replace(first, noise=_mean([each.noise for each in same]), level=level)

@@ -114,11 +114,10 @@ class Planner:
         y, truth, images, missing = self._tensors(checked, truth, fitted)
         density = masks_of(y).float().mean(0) if has_missing(y) else None
         alpha = self._resolve_alpha(operator, group, density)
-        # Ground truth teaches the null space whatever the group does, and so may
-        # measurements of which each lacks others.
-        teaches = self.data_term.needs_truth or density is not None
-        if new and alpha > 0 and not teaches:
-            self._check_group(operator.for_measurements(y[:1]), group)
+        # Ground truth teaches the null space whatever the group does.
+        if new and alpha > 0 and not self.data_term.needs_truth:
+            masks = None if density is None else checked
+            self._check_group(operator.for_measurements(y[:1]), group, masks)
         kind, n_samples = type(self.estimator), len(y)
         train, valid = None, None
         if parameters["early_stopping"] and not self.incremental:
@@ -373,15 +372,18 @@ class Planner:
             alpha *= float(density[measured].mean())
         return alpha
 
-    def _check_group(self, operator, group):
-        """Warn, or raise, if the group rules out learning beyond A†."""
+    def _check_group(self, operator, group, masks):
+        """Warn, or raise, if group and masks rule out learning beyond A†."""
         check_rank = self.parameters["check_rank"]
-        failure = None if check_rank is False else cheap_failure(operator, group)
+        if check_rank is False:
+            return
+        failure = cheap_failure(operator, group, masks=masks)
         if failure is None:
             return
+        holes = "" if masks is None else " for a Y with NaN"
         message = (
             f"{self.name} got operator={self.estimator.operator} and "
-            f"group={group}, whose rank check says {failure} Expected "
+            f"group={group}{holes}, whose rank check says {failure} Expected "
             "another group; see check_group_rank, or pass check_rank=False."
         )
         if check_rank == "raise":

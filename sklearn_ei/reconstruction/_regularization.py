@@ -96,7 +96,9 @@ class HeldOutError:
         self.whole = whole
         self.not_compared = ~(held_out & ~_missing(whole, self.y))
         # Of fewer measurements λ has to be smaller to weigh as much.
-        self.share = 1 - n_held_out / max(1, operator.measured_entries().sum())
+        measured = torch.from_numpy(operator.measured_entries())
+        n_measured = (measured & ~_missing(whole, self.y)).sum()
+        self.share = 1 - int((~self.not_compared).sum()) / max(1, int(n_measured))
         self.energy = _energy(self.y.masked_fill(self.not_compared, 0))
 
     def __call__(self, regularization):

@@ -148,11 +148,11 @@ class Layout:
         n_dims = n_dims if self.shape is None else len(self.shape)
         wrong = self.has_channel_axis and shape == sample
         if wrong or not shape or 0 in shape or n_dims not in (None, len(shape)):
-            axes = "*shape" if n_dims is None else f"{n_dims} axes"
-            expected = f"({n_first}, {axes})" if self.has_channel_axis else f"({axes})"
+            axes = {1: "length", 2: "H, W", 3: "D, H, W"}.get(n_dims, "*shape")
+            expected = f"{n_first}, {axes}" if self.has_channel_axis else axes
             raise ValueError(
-                f"got complex {what}s of shape {sample}, but expected {expected}, "
-                "after the axis of samples."
+                f"got complex {what}s of shape {sample} each, but expected a stack "
+                f"(n_samples, {expected})."
             )
         return self.settle(shape=shape)
 
@@ -211,6 +211,31 @@ def as_channels(stack, has_channel_axis=False):
     parts = np.stack([stack.real, stack.imag], axis=-1)
     parts[np.isnan(stack)] = np.nan
     return np.moveaxis(parts, 1, -2).reshape(len(stack), *stack.shape[2:], -1)
+
+
+def unknown_in_both(stack):
+    """Return pairs of real and imaginary parts, NaN in both where one of them is.
+
+    Parameters
+    ----------
+    stack : ndarray of shape (n_samples, *shape, 2 * n_numbers)
+        Any other is returned as it is.
+
+    Returns
+    -------
+    stack : ndarray
+        The same, where nothing has to be changed.
+    """
+    if stack.shape[-1] % 2:
+        return stack
+    pairs = stack.reshape(*stack.shape[:-1], -1, 2)
+    missing = np.isnan(pairs)
+    one = missing[..., 0] != missing[..., 1]
+    if not one.any():
+        return stack
+    pairs = pairs.copy()
+    pairs[one] = np.nan
+    return pairs.reshape(stack.shape)
 
 
 def _channels_text(channels):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset
 
+from .layout import unknown_in_both
 from .on_demand import in_order
 
 # Memory maps up to this size are read at once, which is faster.
@@ -68,6 +69,8 @@ class LazyStack:
         self.blank, self.first_missing = None, 0
         # Of measurements, those who have looked know whether some are NaN.
         self.has_missing = False
+        # Whether channels are pairs, which are missing together.
+        self.in_pairs = False
         if not isinstance(source, Dataset):
             self.shape = tuple(int(n) for n in source.shape)
             self.dtype = np.dtype(source.dtype)
@@ -106,7 +109,7 @@ class LazyStack:
         if self.blank is not None and self.blank[index].any():
             values = np.array(values)
             values[self.blank[index]] = 0
-        return values
+        return unknown_in_both(values) if self.in_pairs else values
 
     def __iter__(self):
         for chunk in self.chunks():

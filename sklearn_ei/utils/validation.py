@@ -5,7 +5,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
-from .layout import as_channels
+from .layout import as_channels, unknown_in_both
 from .stack import LazyStack, is_lazy
 
 # Beyond these, sums of squares come near the ends of float32.
@@ -43,7 +43,8 @@ def check_stack(
         Whether values may be missing: NaN, or masked in a masked array. Not those of
         a whole sample.
     complex_ok : bool, default=False
-        Whether a stack may be complex, and stays so, in the precision of ``dtype``.
+        Whether a stack may be complex, and stays so, in the precision of ``dtype``. A
+        real one has pairs of channels then, which are missing together.
 
     Returns
     -------
@@ -92,7 +93,16 @@ def check_stack(
             dtype = np.result_type(dtype, np.complex64)
         with np.errstate(over="ignore"):  # float64 beyond float32: reported as inf
             checked = np.asarray(array, dtype=dtype)
+    if complex_ok and missing_ok and array.dtype.kind != "c":
+        checked = _in_pairs(checked)
     _check_values(checked, array, name, what, missing_ok)
+    return checked
+
+
+def _in_pairs(checked):
+    if not isinstance(checked, LazyStack):
+        return unknown_in_both(checked)
+    checked.in_pairs = True
     return checked
 
 
@@ -102,10 +112,8 @@ def _as_lazy(stack, name):
 
 def _as_array(stack, name, what, *, missing_ok=False):
     """Return an ndarray of whatever dtype."""
-    if missing_ok and isinstance(stack, np.ma.MaskedArray):
-        kind = stack.dtype.kind
-        whole = stack.astype(np.float32) if kind in "biu" else stack
-        stack = whole.filled(np.nan) if kind in "biufc" else stack
+    if missing_ok:
+        stack = filled(stack)
     parts = stack if isinstance(stack, list | tuple) else [stack]
     if any(np.ma.is_masked(part) for part in parts):
         raise ValueError(f"{name} has masked entries, but expected values everywhere.")
@@ -129,6 +137,29 @@ def _as_array(stack, name, what, *, missing_ok=False):
             f"Got {name} of type {type(stack).__name__}, which is no array "
             f"({_one_line(error)}), but expected a stack of {what} of equal shapes."
         ) from error
+
+
+def filled(stack):
+    """Return measurements with NaN where they are masked.
+
+    Parameters
+    ----------
+    stack : object
+        A masked array of numbers, or a list or tuple with some. Anything else is
+        returned as it is.
+
+    Returns
+    -------
+    stack : object
+    """
+    if isinstance(stack, list | tuple):
+        masked = any(isinstance(sample, np.ma.MaskedArray) for sample in stack)
+        return [filled(sample) for sample in stack] if masked else stack
+    if not isinstance(stack, np.ma.MaskedArray) or stack.dtype.kind not in "biufc":
+        return stack
+    if stack.dtype.kind in "biu":
+        stack = stack.astype(np.float32)
+    return stack.filled(np.nan)
 
 
 def _as_numbers(array, name):
@@ -207,9 +238,10 @@ def _refuse_infinite(array, name, what, missing_ok):
     with_nan = not missing_ok and np.isnan(array[bad[0]]).any()
     kind = "NaN" if with_nan else "infinity (inf)"
     others = f" and {len(bad) - 1} other sample(s)" if len(bad) > 1 else ""
+    remedy = "; NaN stands for what was not measured" if missing_ok else ""
     raise ValueError(
         f"{name} contains {kind} in sample {bad[0]}{others}, but expected finite "
-        f"{what}."
+        f"{what}{remedy}."
     )
 
 

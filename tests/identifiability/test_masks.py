@@ -135,6 +135,9 @@ def test_complex_measurements_of_coils_and_of_one():
     one_coil[:, 1:] = np.nan
     report = check_group_rank(MRI(1, sensitivities=coils), masks=one_coil)
     assert report.m == told[1].m / 3
+    channels = np.stack([Y[:, 0].real, Y[:, 0].imag], axis=-1)
+    channels[..., 1] = np.nan_to_num(channels[..., 1])
+    assert check_group_rank(MRI(1), masks=channels).m == 2 * masks.any(0).sum()
 
 
 def test_rank_goes_by_what_any_keeps_and_sigma_by_how_many():
@@ -234,3 +237,16 @@ def test_open_shapes_follow_from_the_masks():
 def test_refusals(masks, error, message):
     with pytest.raises(error, match=message):
         check_group_rank(ALL, masks=masks)
+
+
+def test_masked_arrays_are_masks():
+    operator, masks, group = CASES["views, turned"]
+    readings = np.ma.masked_array(RNG.normal(size=masks.shape), ~masks)
+    bools = np.ma.masked_array(np.ones_like(masks), ~masks)
+    told = [
+        check_group_rank(operator, group, masks=m, random_state=0)
+        for m in (masks, readings, bools, list(readings))
+    ]
+    for report in told:
+        report.seconds = 0
+        assert report.to_dict() == told[0].to_dict()

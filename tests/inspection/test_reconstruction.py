@@ -154,3 +154,38 @@ def test_bad_input(ct_problem):
     volume = np.ones((1, 4, 4, 4))
     with pytest.raises(ValueError, match="one slice"):
         ReconstructionDisplay(volume, volume, volume).plot()
+
+
+def test_what_was_not_measured_stays_blank(ct_problem):
+    operator, _, Y = ct_problem
+    holed = Y.copy()
+    holed[:, 3] = np.nan
+    fbp = PseudoInverseReconstructor(operator).fit(holed)
+    images = fbp.predict(holed)
+    for display in (
+        ReconstructionDisplay.from_estimator(fbp, holed),
+        ReconstructionDisplay.from_predictions(operator, holed, images),
+    ):
+        drawn = np.ma.filled(display.axes_[0, 0].images[0].get_array(), np.nan)
+        np.testing.assert_array_equal(drawn, holed[0])
+        np.testing.assert_allclose(panel(display.axes_[0, 1]), images[0], atol=1e-6)
+        assert np.isfinite(display.axes_[0, 0].images[0].get_clim()).all()
+
+
+@pytest.mark.parametrize("n_channels", [3, None], ids=["colours", "k-space"])
+def test_what_was_not_measured_of_channels_is_shown_as_zero(n_channels):
+    rng = np.random.default_rng(0)
+    if n_channels is None:
+        operator = MRI(1)
+        Y = operator.measure(rng.normal(size=(2, 8, 8)) + 0j)
+    else:
+        operator, Y = Inpainting(0.0), rng.random((2, 8, 8, n_channels))
+    lost = rng.random((2, 8, 8)) < 0.3
+    zeroed, holed = Y.copy(), Y.copy()
+    zeroed[lost], holed[lost] = 0, np.nan
+    drawn = []
+    for stack in (zeroed, holed):
+        fitted = PseudoInverseReconstructor(operator).fit(stack)
+        display = ReconstructionDisplay.from_estimator(fitted, stack)
+        drawn.append(panel(display.axes_[0, 0]))
+    np.testing.assert_array_equal(*drawn)

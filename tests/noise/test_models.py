@@ -186,3 +186,28 @@ def test_complex_measurements_get_noise_in_both_parts():
     assert abs(np.corrcoef(noise.real.ravel(), noise.imag.ravel())[0, 1]) < 0.02
     with pytest.raises(ValueError, match="finite, real numbers"):
         PoissonNoise(0.5).add(Y)
+
+
+@pytest.mark.parametrize("model", [GaussianNoise(0.5), PoissonGaussianNoise(0.5, 0.1)])
+def test_what_is_not_measured_stays_so(model):
+    Y = np.full((3, 50, 50), 4.0)
+    holed = Y.copy()
+    holed[1, 7] = np.nan
+    noisy, masked = (
+        model.add(given, random_state=0)
+        for given in (holed, np.ma.masked_invalid(holed))
+    )
+    np.testing.assert_array_equal(np.isnan(noisy), np.isnan(holed))
+    np.testing.assert_array_equal(noisy, masked)
+    variance = model.levels[0] ** 2 + model.levels[1] * 4
+    assert np.nanvar(noisy) == pytest.approx(variance, rel=0.06)
+    holed[0, 0, 0] = np.inf
+    with pytest.raises(ValueError, match="finite, real numbers"):
+        model.add(holed)
+
+
+def test_complex_measurements_that_are_not_there_stay_so():
+    Y = np.full((2, 8, 8), 3 - 4j)
+    Y[0, 3] = np.nan
+    noisy = GaussianNoise(0.5).add(Y, random_state=0)
+    np.testing.assert_array_equal(np.isnan(noisy), np.isnan(Y))

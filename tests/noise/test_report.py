@@ -20,6 +20,7 @@ from sklearn_ei.operators import (
     Inpainting,
     ParallelBeamCT,
     gaussian_kernel,
+    part_of,
 )
 from sklearn_ei.utils.layout import Layout
 from sklearn_ei.utils.random import make_generator
@@ -235,3 +236,30 @@ def test_nothing_is_told_from_zeros(ct):
 def test_what_is_no_tensor_of_measurements_is_refused(ct, y):
     with pytest.raises(TypeError, match=r"Got y=.*but expected a tensor of shape"):
         estimate_noise(ct[0], y)
+
+
+def test_holes_are_judged_by_the_part_that_measured(ct):
+    operator, y = ct
+    sigma = 0.02 * float(y.max())
+    noisy = y + white(y, sigma)
+    noisy[:, :, 3] = torch.nan
+    for judge in (GaussianNoise().resolve, estimate_noise):
+        with pytest.raises(ValueError, match=r"Got y with NaN .* part_of\(operator, y"):
+            judge(operator, noisy)
+    found = estimate_noise(*part_of(operator, noisy[:1]))
+    assert found.noise.sigma == pytest.approx(sigma, rel=0.1)
+    camera = Inpainting(0.0, SHAPE).resolve()
+    frames = images()
+    frames[:, :, 5] = torch.nan
+    said = estimate_noise(*part_of(camera, frames[:1])).statement
+    assert said.startswith("Inpainting could have produced any")
+    with pytest.raises(ValueError, match=r"measured 8 samples, .* y\[:1\]"):
+        estimate_noise(*part_of(camera, frames))
+
+
+def test_blank_measurements_beside_others_say_nothing(ct):
+    operator, y = ct
+    noisy = y + white(y, 0.02 * float(y.max()))
+    with_blank = torch.cat([noisy[:1], torch.zeros_like(noisy[:2]), noisy[1:]])
+    told = [str(estimate_noise(operator, t)) for t in (noisy, with_blank)]
+    assert told[0] == told[1]

@@ -234,3 +234,13 @@ def test_a_beam_with_nothing_in_it_is_no_measurement_of_an_image():
     )
     assert 0 <= report.unexplained <= report.misfit <= 1
     assert not any("transmitted" in cause for cause in report.causes)
+
+
+def test_what_is_masked_is_not_read():
+    operator = ParallelBeamCT(20, (24, 24))
+    Y = operator.measure(make_thorax_phantoms(3, (24, 24), random_state=0))
+    lost = np.random.default_rng(0).random(Y.shape) < 0.05
+    told = check_consistency(operator, np.where(lost, np.nan, Y))
+    masked = np.ma.masked_array(np.where(lost, 50.0, Y), lost)
+    assert str(check_consistency(operator, masked)) == str(told)
+    assert str(check_consistency(operator, list(masked))) == str(told)

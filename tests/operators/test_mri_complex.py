@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ei.operators import MRI, Inpainting, Layout
+from sklearn_ei.operators import MRI, Inpainting, Layout, estimate_sensitivities
 from tests.cases import coils
 
 RNG = np.random.default_rng(0)
@@ -87,20 +87,24 @@ def test_channels_that_are_no_pairs_are_refused():
 @pytest.mark.parametrize(
     ("operator", "Y", "message"),
     [
-        (MRI(2), np.ones((2, 3, 8, 8)) + 0j, r"\(3, 8, 8\), but expected \(2 axes\)"),
+        (
+            MRI(2),
+            np.ones((2, 3, 8, 8)) + 0j,
+            r"\(3, 8, 8\) each, but .* \(n_samples, H, W",
+        ),
         (
             MRI(2, sensitivities=coils(3, 8, 8)),
             np.ones((2, 8, 8)) + 0j,
-            r"complex measurements of shape \(8, 8\), but expected \(3, 2 axes\)",
+            r"complex measurements of shape \(8, 8\) each, but .*samples, 3, H, W\)",
         ),
         (
             MRI(2, sensitivities=coils(3, 8, 8)),
             np.ones((2, 8, 8, 3)) + 0j,
-            r"expected \(3, 2 axes\)",
+            r"expected a stack \(n_samples, 3, H, W\)",
         ),
         (MRI(2), np.full((2, 8, 8), complex(0, np.inf)), "infinity"),
         (MRI(2), np.full((2, 8, 8), complex(0, 1e20)), "1e.20, but expected a largest"),
-        (MRI(2), np.ones((2, 8, 8)), "no channel axis, but expected 2 channels"),
+        (MRI(2), np.ones((2, 8, 8)), "expected 2 channels .*, or complex meas"),
         (Inpainting(0.3), np.ones((2, 8, 8)) + 0j, "Complex data not supported"),
     ],
 )
@@ -119,3 +123,19 @@ def test_an_operator_of_ones_own_declares_it():
 
     images = random_complex(2, 4, 4)
     np.testing.assert_allclose(Twice(0.3).measure(images), 2 * images, rtol=1e-6)
+
+
+def test_masked_k_space_is_not_measured():
+    """What lies under a mask is not read, whatever it is."""
+    maps = coils(3, 24, 24)
+    k_space = MRI(2, sensitivities=maps, center_fraction=0.4).measure(
+        np.random.default_rng(0).normal(size=(2, 24, 24)) + 0j
+    )
+    lost = k_space == 0
+    holed = np.where(lost, np.nan, k_space)
+    masked = np.ma.masked_array(np.where(lost, 7 + 7j, k_space), lost)
+    np.testing.assert_array_equal(MRI.mask_of(masked), MRI.mask_of(holed))
+    np.testing.assert_array_equal(MRI.mask_of(list(masked)), ~lost.all(axis=1))
+    np.testing.assert_array_equal(
+        estimate_sensitivities(masked), estimate_sensitivities(holed)
+    )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_ei import PseudoInverseReconstructor
 from sklearn_ei.operators import (
     MRI,
     CompressedSensing,
@@ -166,3 +167,38 @@ def test_wrong_shapes_are_refused():
     part = RestrictedOperator(operator, np.ones((5, 1, 3, 4)))
     assert part.measurement_layout == Layout((3, 4))
     assert "kept=100%" in repr(part)
+
+
+# ------------------------------------------------------------------- NumPy's side
+def test_reconstruct_takes_holes_as_not_measured():
+    matrix = np.random.default_rng(0).normal(size=(12, 8))
+    operator = MatrixOperator(matrix)
+    Y = operator.measure(np.random.default_rng(1).normal(size=(3, 8)))
+    holed = Y.copy()
+    holed[1, 2:5] = holed[2, 7] = np.nan
+    for given in (holed, np.ma.masked_invalid(holed)):
+        for y, x in zip(holed, operator.reconstruct(given), strict=True):
+            kept = ~np.isnan(y)
+            expected = np.linalg.pinv(matrix[kept]) @ y[kept]
+            np.testing.assert_allclose(x, expected, rtol=1e-3, atol=1e-4)
+    holed[0] = np.nan
+    with pytest.raises(ValueError, match="nothing but NaN in sample 0"):
+        operator.reconstruct(holed)
+    with pytest.raises(ValueError, match="NaN in sample 0"):
+        operator.measure(np.full((1, 8), np.nan))
+
+
+def test_reconstruct_of_holes_is_that_of_the_estimator():
+    row, column = np.mgrid[-1:1:16j, -1:1:16j]
+    images = np.random.default_rng(0).random((2, 16, 16)) * np.exp(1j * row)
+    coils = np.exp(np.stack([row, 1j * column]))
+    for operator, x in [
+        (ParallelBeamCT(20, (16, 16)), abs(images)),
+        (MRI(2, sensitivities=coils), images),
+        (MRI(1, sensitivities=2), None),
+    ]:
+        Y = MRI(1, sensitivities=coils).measure(images)
+        Y = Y if x is None else operator.measure(x)
+        Y[0, ..., 3] = np.nan
+        expected = PseudoInverseReconstructor(operator).fit(Y).predict(Y)
+        np.testing.assert_array_equal(operator.reconstruct(Y), expected)

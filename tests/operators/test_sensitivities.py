@@ -94,6 +94,10 @@ def test_blank_slices_have_maps_and_disturb_no_other():
         (np.ones((3, 8, 8)) + 0j, r"shape \(3, 8, 8\)"),
         (np.full((1, 2, 8, 8), np.inf + 0j), "infinity"),
         (np.where(np.arange(8) == 4, 1 + 0j, np.nan) * np.ones((1, 2, 8, 8)), "2 line"),
+        (
+            np.stack([np.full((2, 8, 8), np.nan + 0j), np.ones((2, 8, 8))]),
+            "nothing but NaN in sample 0",
+        ),
     ],
 )
 def test_what_is_no_k_space_of_coils_is_refused(Y, message):

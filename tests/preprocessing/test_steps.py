@@ -76,6 +76,15 @@ def test_what_was_not_measured_stays_so_and_changes_nothing_far_away(step, count
     found, expected = step.transform(holes), step.transform(counts)
     assert np.isnan(found[1, 4]).all()
     np.testing.assert_array_equal(found[2:], expected[2:])
+    masked = np.ma.masked_array(counts, np.isnan(holes))
+    np.testing.assert_array_equal(step.transform(masked), found)
+    np.testing.assert_array_equal(step.transform(list(masked)), found)
+    np.testing.assert_array_equal(
+        clone(step).fit(masked).transform(counts),
+        clone(step).fit(holes).transform(counts),
+    )
+    if isinstance(step, MeasurementScaler):
+        np.testing.assert_allclose(step.inverse_transform(found), holes, rtol=1e-6)
     bin_of = 2 if isinstance(step, DetectorBinner) else 6
     lost = np.isnan(found[0]) & ~np.isnan(expected[0])
     np.testing.assert_array_equal(np.flatnonzero(lost.all(axis=0)), [bin_of])

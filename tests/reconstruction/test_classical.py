@@ -23,7 +23,7 @@ from sklearn_ei.operators import (
     RestrictedOperator,
     gaussian_kernel,
 )
-from sklearn_ei.reconstruction._regularization import search
+from sklearn_ei.reconstruction._regularization import HeldOutError, search
 from sklearn_ei.utils.odl import import_odl
 
 ESTIMATORS = [TikhonovReconstructor, TotalVariationReconstructor]
@@ -394,6 +394,23 @@ def test_auto_of_tv_predicts_held_out_entries():
         errors.append(error)
     best = grid[np.argmin(errors)]
     assert best / 3 < chosen < 3 * best
+
+
+def test_holding_out_counts_what_there_is():
+    """λ is smaller by the tenth that is held out, of whatever is not missing."""
+    operator = Inpainting(0.0)
+    Y = squares(4, (16, 16))
+    Y[:, ::2] = np.nan
+    tv = TotalVariationReconstructor(operator).fit(Y)
+    y = torch.from_numpy(Y[:, None]).float()
+    asked = []
+
+    def minimise(y, A, regularization):
+        asked.append(regularization)
+        return tv._minimise(y, A, regularization)
+
+    HeldOutError(minimise, tv.operator_, y)(0.1)
+    assert asked == [pytest.approx(0.1 * (1 - round(12.8) / 128))]
 
 
 def test_auto_of_tikhonov_is_generalised_cross_validation():

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 import sklearn_ei
 from sklearn_ei import (
@@ -230,4 +232,31 @@ def test_displays_show_magnitudes():
     other = sklearn_ei.ReconstructionDisplay.from_predictions(operator, Y, images)
     np.testing.assert_allclose(
         other.axes_[0, 2].images[0].get_array(), np.abs(images[0]), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("n_coils", [1, 3])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_half_of_a_complex_number_is_none(n_coils, lazy):
+    """np.where(mask, Y, np.nan) is NaN in real parts alone."""
+    operator = scanner(n_coils)
+    Y = operator.measure(IMAGES)
+    Y = np.where(RNG.random(Y.shape) < 0.1, np.nan, Y)
+    channels = to_channels(Y)
+    assert np.isnan(channels).sum() == np.isnan(Y).sum()
+    if lazy:
+        channels = TensorDataset(torch.from_numpy(channels))
+    expected = equivariant(operator, noise=None).fit(Y)
+    found = equivariant(operator, noise=None).fit(channels)
+    np.testing.assert_array_equal(
+        found.predict(channels), to_channels(expected.predict(Y))
+    )
+    if lazy:
+        return
+    for make in (TotalVariationReconstructor, TikhonovReconstructor):
+        one = make(operator, n_iterations=50).fit(Y)
+        other = make(operator, n_iterations=50).fit(channels)
+        assert one.regularization_ == other.regularization_
+    np.testing.assert_array_equal(
+        operator.reconstruct(channels), to_channels(operator.reconstruct(Y))
     )

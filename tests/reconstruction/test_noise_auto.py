@@ -155,3 +155,28 @@ def test_noise_that_bins_share_is_met_by_splits_of_views(width):
         ei.fit(Y)
     assert isinstance(ei.data_term_, SURE)
     assert ei.noise_.levels[0] == pytest.approx(0.03 * Y.max(), rel=0.5)
+
+
+# ------------------------------------------------------------------------- holes
+def _first_is_blank(Y):
+    Y[:, :, 20] = np.nan
+    Y[0] = np.where(np.isnan(Y[0]), np.nan, 0)
+
+
+def _first_has_one_view(Y):
+    Y[0, 1:] = np.nan
+
+
+def _last_have_different_holes(Y):
+    Y[4, ::2] = Y[5, 1::2] = np.nan
+
+
+@pytest.mark.parametrize(
+    "make_holes", [_first_is_blank, _first_has_one_view, _last_have_different_holes]
+)
+@pytest.mark.parametrize("noise", ["auto", GaussianNoise()], ids=str)
+@pytest.mark.usefixtures("_no_warnings")
+def test_samples_that_tell_of_noise_are_found_among_those_with_holes(make_holes, noise):
+    Y = NOISY.copy()
+    make_holes(Y)
+    assert fitted(Y, noise=noise).noise_.sigma == pytest.approx(SIGMA, rel=0.1)
