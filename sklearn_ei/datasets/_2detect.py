@@ -43,8 +43,8 @@ def read_2detect(
 ):
     """Read sinograms of 2DeteCT, and their operator, from the published folders.
 
-    5850 slices of real mixtures, each scanned in three modes [1]_. Nothing is
-    downloaded.
+    5000 slices of real mixtures, and others out of their distribution, each scanned in
+    three modes [1]_. Nothing is downloaded.
 
     Parameters
     ----------
