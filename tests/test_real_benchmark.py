@@ -20,7 +20,7 @@ if not (ROOT / "benchmarks" / "real").is_dir():
 for needed in ("h5py", "skimage", "matplotlib"):
     pytest.importorskip(needed)
 
-from benchmarks.real import _cells, _methods, _report, _scans  # noqa: E402
+from benchmarks.real import _methods, _report, _scans  # noqa: E402
 from benchmarks.real.__main__ import main, parser  # noqa: E402
 from benchmarks.real._file import from_file  # noqa: E402
 from benchmarks.real._volume import volume  # noqa: E402
@@ -120,7 +120,7 @@ def small_methods(monkeypatch):
     methods["wrong"] = _methods.Method(
         "refused", lambda operator, _: tiny(operator, 0).set_params(lr=-1.0)
     )
-    for module in (_methods, _cells, _report):
+    for module in (_methods, _report):
         monkeypatch.setattr(module, "METHODS", methods)
     return methods
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.real all --data FOLDER
     python -m benchmarks.real file my_scan.h5 --bin 4 --keep-every 6
+    python -m benchmarks.real 2detect --data FOLDER_OF_SLICES
 
 FOLDER holds the files of benchmarks/real/_scans.py, itself or in ``real/``; scans that
 are not there are left out. A cell is one method on one scan with one seed; it is kept
@@ -36,9 +37,15 @@ def parser():
     )
     of_volume.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     own = commands.add_parser("file", parents=[shared], help="a scan of your own")
-    from ._file import add_arguments
+    two = commands.add_parser(
+        "2detect",
+        parents=[shared],
+        help="2DeteCT: supervised, Sparse2Inverse, robust EI, Equivariance2Inverse, …",
+    )
+    from . import _file, _two_detect
 
-    add_arguments(own)
+    _file.add_arguments(own)
+    _two_detect.add_arguments(two)
     report = commands.add_parser("report", help="write doc/real_results.md")
     report.add_argument(
         "--collect",
@@ -60,43 +67,47 @@ def main(arguments=None):
         return 0
     import torch
 
-    from ._methods import METHODS
+    from . import _methods, _two_detect
 
     torch.set_num_threads(options.threads)
-    methods = options.methods or list(METHODS)
-    unknown = sorted(set(methods) - set(METHODS))
+    known = _methods.METHODS
+    if options.command == "2detect":
+        known = _two_detect.methods(options.epochs)
+    unknown = sorted(set(options.methods or ()) - set(known))
     if unknown:
         raise SystemExit(
             f"Got --methods {', '.join(unknown)}, but expected some of "
-            f"{', '.join(METHODS)}."
+            f"{', '.join(known)}."
         )
+    methods = {name: known[name] for name in options.methods or known}
     if options.command == "volume":
         return _volume(options)
     if options.command == "file":
         from ._file import from_file
 
         scans = [from_file(options)]
+    elif options.command == "2detect":
+        scans = [_two_detect.from_2detect(options)]
     else:
         scans = _scans_of(options)
     cells = []
     for scan in scans:
         cells += run_scan(scan, methods, options)
     names = list(dict.fromkeys(cell["scan"] for cell in cells))
-    print(_report.table(cells, _report.quality, names))
+    print(_report.table(cells, _report.quality, names, known))
     return 0
 
 
 def run_scan(scan, methods, options):
-    """Run the cells of a scan and draw its picture."""
+    """Run the cells of a scan, one method after the other, and draw its picture."""
     from ._cells import run_cell
-    from ._methods import METHODS
     from ._pictures import draw
 
     print(f"{scan.title}: {scan.setup}", flush=True)
     cells = [
-        run_cell(scan, name, seed, options.out)
-        for name in methods
-        for seed in range(options.seeds if METHODS[name].has_seed else 1)
+        run_cell(scan, name, method, seed, options.out)
+        for name, method in methods.items()
+        for seed in range(options.seeds if method.has_seed else 1)
     ]
     if any("skipped" not in cell for cell in cells):
         print(draw(scan, cells, options.out))

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn_ei.utils.files import write_atomically
 
 from .. import _record
-from ._methods import METHODS, Missing
+from ._methods import Missing
 
 FORMAT = 1
 
 
-def run_cell(scan, name, seed, out, *, log=None):
+def run_cell(scan, name, method, seed, out, *, log=None):
     """Run a cell, unless it is there already.
 
     Parameters
@@ -22,6 +22,7 @@ def run_cell(scan, name, seed, out, *, log=None):
     scan : Scan
     name : str
         Of the method.
+    method : Method
     seed : int
     out : Path
         Folder of cells and images.
@@ -35,13 +36,12 @@ def run_cell(scan, name, seed, out, *, log=None):
         ``skipped``, a reason, which is tried again the next time.
     """
     log = log or _print
-    method = METHODS[name]
     path = out / "cells" / f"{scan.name}-{name}-seed{seed}.json"
     digest = scan.digest()
     try:
         estimator = method.make(scan.operator, seed)
     except (Missing, ImportError) as reason:
-        return _skipped(scan, name, seed, reason, log)
+        return _skipped(scan, name, method, seed, reason, log=log)
     identity = {"data": digest, "parameters": plain_parameters(estimator)}
     if path.exists():
         cell = json.loads(path.read_text("utf-8"))
@@ -54,11 +54,13 @@ def run_cell(scan, name, seed, out, *, log=None):
             if method.grid:
                 images, extra = _best_of_grid(scan, estimator, method.grid)
             else:
-                images = estimator.fit(scan.train).predict(scan.test)
+                truth = [scan.truth] if method.supervised else []
+                images = estimator.fit(scan.train, *truth).predict(scan.test)
                 extra = fitted(estimator)
     except (ValueError, RuntimeError, MemoryError) as reason:
         # The others are run all the same.
-        return _skipped(scan, name, seed, f"{type(reason).__name__}: {reason}", log)
+        reason = f"{type(reason).__name__}: {reason}"
+        return _skipped(scan, name, method, seed, reason, log=log)
     cell = {
         "format": FORMAT,
         "scan": scan.name,
@@ -125,9 +127,9 @@ def _print(text):
     print(text, flush=True)  # runs take hours, and go to a log
 
 
-def _skipped(scan, name, seed, reason, log):
+def _skipped(scan, name, method, seed, reason, *, log):
     reason = " ".join(str(reason).split())
-    log(f"{scan.name:8} {METHODS[name].title:24} seed {seed}: skipped, {reason[:200]}")
+    log(f"{scan.name:8} {method.title:24} seed {seed}: skipped, {reason[:200]}")
     return {"scan": scan.name, "method": name, "seed": seed, "skipped": reason}
 
 

@@ -36,12 +36,15 @@ class Method:
         Whether a seed matters.
     grid : tuple of float
         ``regularization``, of which the best is taken by the reference.
+    supervised : bool
+        Whether it is given the ground truth of the training samples.
     """
 
     title: str
     make: Callable
     has_seed: bool = False
     grid: tuple = ()
+    supervised: bool = False
 
 
 def _hann(operator, _):

@@ -62,7 +62,7 @@ def render(page, cells):
     )
 
 
-def table(cells, what, scans=None):
+def table(cells, what, scans=None, methods=None):
     """Return a table with a row for each method and a column for each scan.
 
     Parameters
@@ -73,10 +73,13 @@ def table(cells, what, scans=None):
         What stands in a place of the table, of the cells that belong there.
     scans : list of str, default=None
         Columns; None: the four of the benchmark.
+    methods : dict, default=None
+        Rows; None: those of all scans.
     """
+    methods = METHODS if methods is None else methods
     scans = list(LOADERS) if scans is None else scans
     lines = [f"| | {' | '.join(scans)} |", f"| --- |{' --- |' * len(scans)}"]
-    for name, method in METHODS.items():
+    for name, method in methods.items():
         row = [
             [
                 cell

@@ -34,6 +34,8 @@ class Scan:
         Slice, row and column of the volume, for proportions alone.
     setup : dict
         How it was set up, as JSON.
+    truth : ndarray of shape (n_train, *image_shape), default=None
+        What supervised methods are trained with.
     """
 
     name: str
@@ -46,11 +48,13 @@ class Scan:
     held_out: np.ndarray
     voxel: tuple = (1.0, 1.0, 1.0)
     setup: dict = field(default_factory=dict)
+    truth: np.ndarray | None = None
 
     def digest(self):
         """Return a short digest of all data, by which runs know that it is the same."""
         digest = hashlib.sha256(repr(sorted(self.setup.items())).encode())
-        for array in (self.train, self.test, self.reference, self.held_out):
+        parts = [self.train, self.test, self.reference, self.held_out]
+        for array in parts if self.truth is None else [*parts, self.truth]:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:12]
 

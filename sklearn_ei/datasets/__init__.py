@@ -1,5 +1,6 @@
 """Images to try things on, and files with one's own."""
 
+from ._2detect import read_2detect
 from ._dicom import read_dicom_series
 from ._dicom_write import write_dicom_series
 from ._fetchers import fetch_ct100, fetch_urban100
@@ -17,6 +18,7 @@ __all__ = [
     "fetch_urban100",
     "load_image_folder",
     "make_thorax_phantoms",
+    "read_2detect",
     "read_dicom_series",
     "read_hdf5",
     "read_matlab",
