@@ -5,6 +5,7 @@ back-projection, on made chest slices or on the user's own data.
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def _run(options):
     train, test = slice(None, -n_test), slice(-n_test, None)
     print(
         f"{len(Y) - n_test} sinograms of {Y.shape[1]} views x {Y.shape[2]} bins to "
-        f"train on, {n_test} to test on."
+        f"train on, {n_test} to test on.",
+        flush=True,
     )
     methods = _methods(operator, options, supervised=images is not None)
     results = {}
@@ -50,7 +52,7 @@ def _run(options):
         results[name] = estimator.predict(Y[test]), time.perf_counter() - start
     _print_table(results, methods, Y[test], None if images is None else images[test])
     _plot(results, None if images is None else images[test], options.output)
-    print(f"\nFigure: {options.output}")
+    print(f"\nFigure: {options.output}", flush=True)
 
 
 def _parse(arguments):
@@ -127,16 +129,19 @@ def _methods(operator, options, supervised):
 
 
 def _show_progress(estimator, name):
-    """Show a progress bar where scikit-learn and rich offer one."""
+    """Show a progress bar on a terminal, and a line an epoch in files and pipes."""
     if not hasattr(estimator, "max_epochs"):
         return
     print(f"Training: {name}", flush=True)
-    try:
-        from sklearn.callback import ProgressBar
+    if sys.stdout.isatty():  # elsewhere rich is silent until a bar is complete
+        try:
+            from sklearn.callback import ProgressBar
 
-        estimator.set_callbacks(ProgressBar())
-    except ImportError:  # scikit-learn < 1.9, or no rich
-        estimator.set_params(verbose=1)
+            estimator.set_callbacks(ProgressBar())
+            return
+        except ImportError:  # scikit-learn < 1.9, or no rich
+            pass
+    estimator.set_params(verbose=1)
 
 
 def _print_table(results, methods, Y, images):
