@@ -5,11 +5,13 @@ back-projection, on made chest slices or on the user's own data.
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.base import clone
 
 from .datasets import make_thorax_phantoms
@@ -17,6 +19,7 @@ from .groups import Rotations
 from .metrics import psnr, ssim
 from .operators import ParallelBeamCT
 from .reconstruction import EquivariantReconstructor, PseudoInverseReconstructor
+from .utils.threads import choose_n_threads
 
 
 def main(arguments=None):
@@ -29,6 +32,8 @@ def main(arguments=None):
 
 
 def _run(options):
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"Got --threads {options.threads}, but expected at least 1.")
     Y, images = _load(options)
     if len(Y) < 2:
         raise SystemExit(f"Got {len(Y)} sinogram, but expected at least 2.")
@@ -44,7 +49,9 @@ def _run(options):
     )
     methods = _methods(operator, options, supervised=images is not None)
     results = {}
+    most_threads = torch.get_num_threads()
     for name, estimator in methods.items():
+        torch.set_num_threads(options.threads or choose_n_threads(most_threads))
         start = time.perf_counter()
         _show_progress(estimator, name)
         truth = images[train] if name == "supervised" else None
@@ -78,6 +85,9 @@ def _parse(arguments):
     parser.add_argument("--size", type=int, default=128, help="pixels a side (128)")
     parser.add_argument("--epochs", type=int, default=8, help="epochs each (8)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (0)")
+    parser.add_argument(
+        "--threads", type=int, help="threads to compute with (one for each idle core)"
+    )
     parser.add_argument(
         "--output", type=Path, default=Path("demo.png"), help="figure (demo.png)"
     )
@@ -132,7 +142,8 @@ def _show_progress(estimator, name):
     """Show a progress bar on a terminal, and a line an epoch in files and pipes."""
     if not hasattr(estimator, "max_epochs"):
         return
-    print(f"Training: {name}", flush=True)
+    n_threads, n_cores = torch.get_num_threads(), os.cpu_count()
+    print(f"Training: {name} (threads: {n_threads}, cores: {n_cores})", flush=True)
     if sys.stdout.isatty():  # elsewhere rich is silent until a bar is complete
         try:
             from sklearn.callback import ProgressBar
