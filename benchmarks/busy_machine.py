@@ -5,10 +5,16 @@ python benchmarks/busy_machine.py
 A short fit of the demo's first training (measurement consistency, 50 views of 128²) is
 timed in turns with one thread, with the threads that `choose_n_threads` chooses, and
 with all that torch takes by itself: beside nothing, then beside four busy processes.
+Threads wait as in the demo, asleep (OMP_WAIT_POLICY), unless the environment says else.
 Seconds are of the wall, the choice included. Asked for: at most 1.3 times one thread.
 """
 
+# First, as it says how threads wait before torch is loaded.
+import sklearn_ei.demo  # noqa: F401
+
+# isort: split
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -90,6 +96,7 @@ def main():
     result = {
         "machine": _record.machine() | {"torch_threads": most},
         "options": vars(options),
+        "wait_policy": os.environ["OMP_WAIT_POLICY"],
         "asked_ratio": 1.3,
     }
     for name, n_others in (("alone", 0), ("beside busy processes", options.busy)):

@@ -10,6 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+# Read when torch is loaded. Threads that wait for each other sleep then; by themselves
+# they spin, which holds up whatever else the cores have to do, themselves included.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import numpy as np
 import torch
 from sklearn.base import clone

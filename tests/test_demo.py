@@ -1,5 +1,9 @@
 """The README's first command, at a size that takes seconds."""
 
+import builtins
+import importlib
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +55,24 @@ def test_threads_are_as_asked_for_or_as_chosen(tmp_path, capsys, monkeypatch):
     assert used[4:] == [10 + most] * 4
     with pytest.raises(SystemExit, match="Got --threads 0, but expected at least 1"):
         demo.main(["--threads", "0"])
+
+
+def test_how_threads_wait_is_said_before_torch_loads(monkeypatch):
+    load, policies = builtins.__import__, []
+
+    def watched(name, *args, **kwargs):
+        policies.append((name.split(".")[0], os.environ.get("OMP_WAIT_POLICY")))
+        return load(name, *args, **kwargs)
+
+    for chosen, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if chosen is not None:  # the user's own choice
+            monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+        with monkeypatch.context() as patch:
+            patch.setattr(builtins, "__import__", watched)
+            importlib.reload(demo)
+        assert dict(reversed(policies))["torch"] == expected
+        policies.clear()
 
 
 def test_unreadable_files_are_refused_in_a_sentence(tmp_path):
