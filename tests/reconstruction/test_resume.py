@@ -34,7 +34,7 @@ Y = OPERATOR.measure(IMAGES)
 
 def make(**parameters):
     settings = {"group": Rotations(360), "max_epochs": 6, "random_state": 0}
-    settings["noise"] = None
+    settings |= {"batch_size": 3, "noise": None}
     settings["network"] = Unrolled(UNet(width=2, depth=2), n_stages=2)
     return EquivariantReconstructor(OPERATOR, **{**settings, **parameters})
 
