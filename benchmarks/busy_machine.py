@@ -97,6 +97,7 @@ def main():
         "machine": _record.machine() | {"torch_threads": most},
         "options": vars(options),
         "wait_policy": os.environ["OMP_WAIT_POLICY"],
+        "load_average_before": os.getloadavg()[0],
         "asked_ratio": 1.3,
     }
     for name, n_others in (("alone", 0), ("beside busy processes", options.busy)):
