@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 DOC_STAMP := $(VENV)/.installed-doc
-# Each process computes with one thread; files stay whole, as they share fixtures.
-PARALLEL ?= -n 2 --dist loadfile
+# Each process computes with one thread; files stay whole, as they share fixtures, and in
+# order: by number of tests, long files of few tests would come last and find one process.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-slow bench lint doc clean
 

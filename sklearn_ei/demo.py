@@ -5,10 +5,17 @@ back-projection, on made chest slices or on the user's own data.
 """
 
 import argparse
+import os
+import sys
 import time
 from pathlib import Path
 
+# Read when torch is loaded. Threads that wait for each other sleep then; by themselves
+# they spin, which holds up whatever else the cores have to do, themselves included.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import numpy as np
+import torch
 from sklearn.base import clone
 
 from .datasets import make_thorax_phantoms
@@ -16,6 +23,7 @@ from .groups import Rotations
 from .metrics import psnr, ssim
 from .operators import ParallelBeamCT
 from .reconstruction import EquivariantReconstructor, PseudoInverseReconstructor
+from .utils.threads import choose_n_threads
 
 
 def main(arguments=None):
@@ -28,6 +36,8 @@ def main(arguments=None):
 
 
 def _run(options):
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"Got --threads {options.threads}, but expected at least 1.")
     Y, images = _load(options)
     if len(Y) < 2:
         raise SystemExit(f"Got {len(Y)} sinogram, but expected at least 2.")
@@ -38,11 +48,14 @@ def _run(options):
     train, test = slice(None, -n_test), slice(-n_test, None)
     print(
         f"{len(Y) - n_test} sinograms of {Y.shape[1]} views x {Y.shape[2]} bins to "
-        f"train on, {n_test} to test on."
+        f"train on, {n_test} to test on.",
+        flush=True,
     )
     methods = _methods(operator, options, supervised=images is not None)
     results = {}
+    most_threads = torch.get_num_threads()
     for name, estimator in methods.items():
+        torch.set_num_threads(options.threads or choose_n_threads(most_threads))
         start = time.perf_counter()
         _show_progress(estimator, name)
         truth = images[train] if name == "supervised" else None
@@ -50,7 +63,7 @@ def _run(options):
         results[name] = estimator.predict(Y[test]), time.perf_counter() - start
     _print_table(results, methods, Y[test], None if images is None else images[test])
     _plot(results, None if images is None else images[test], options.output)
-    print(f"\nFigure: {options.output}")
+    print(f"\nFigure: {options.output}", flush=True)
 
 
 def _parse(arguments):
@@ -76,6 +89,9 @@ def _parse(arguments):
     parser.add_argument("--size", type=int, default=128, help="pixels a side (128)")
     parser.add_argument("--epochs", type=int, default=8, help="epochs each (8)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (0)")
+    parser.add_argument(
+        "--threads", type=int, help="threads to compute with (one for each idle core)"
+    )
     parser.add_argument(
         "--output", type=Path, default=Path("demo.png"), help="figure (demo.png)"
     )
@@ -127,16 +143,20 @@ def _methods(operator, options, supervised):
 
 
 def _show_progress(estimator, name):
-    """Show a progress bar where scikit-learn and rich offer one."""
+    """Show a progress bar on a terminal, and a line an epoch in files and pipes."""
     if not hasattr(estimator, "max_epochs"):
         return
-    print(f"Training: {name}", flush=True)
-    try:
-        from sklearn.callback import ProgressBar
+    n_threads, n_cores = torch.get_num_threads(), os.cpu_count()
+    print(f"Training: {name} (threads: {n_threads}, cores: {n_cores})", flush=True)
+    if sys.stdout.isatty():  # elsewhere rich is silent until a bar is complete
+        try:
+            from sklearn.callback import ProgressBar
 
-        estimator.set_callbacks(ProgressBar())
-    except ImportError:  # scikit-learn < 1.9, or no rich
-        estimator.set_params(verbose=1)
+            estimator.set_callbacks(ProgressBar())
+            return
+        except ImportError:  # scikit-learn < 1.9, or no rich
+            pass
+    estimator.set_params(verbose=1)
 
 
 def _print_table(results, methods, Y, images):

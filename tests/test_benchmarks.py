@@ -10,14 +10,17 @@ modules without which there is nothing to run.
 
 import ast
 import importlib.util
+import multiprocessing
 import os
 import re
-import subprocess
+import runpy
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from sklearn_ei.datasets import make_thorax_phantoms
 
@@ -95,8 +98,37 @@ def recorded():
     return {p: p.stat().st_mtime_ns for p in (FOLDER / "results").rglob("*.json")}
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that begin with the large imports done, which take most of a run."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sklearn_ei.persistence", "sklearn_ei.utils.odl"])
+    return context
+
+
+def run_script(path, words, folder):
+    """Run a script as ``python path *words`` would, in this process."""
+    os.chdir(folder)
+    os.environ["SKLEARN_EI_RESULTS"] = str(folder)
+    # Of processes that the script starts in turn.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.path[:0] = [str(path.parent), str(ROOT)]
+    sys.argv = [str(path), *words]
+    torch.set_num_threads(1)
+    with open("printed", "w", encoding="utf-8") as printed:
+        sys.stdout = sys.stderr = printed
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except BaseException:
+            traceback.print_exc()
+            raise
+
+
 @pytest.mark.parametrize("path", [case(path) for path in SCRIPTS])
-def test_script_runs(path, made, tmp_path):
+def test_script_runs(path, made, tmp_path, processes):
     said = declarations(path)
     assert "SMOKE" in said, (
         f"{path.name} has no SMOKE: the words of its smallest run; see CONTRIBUTING.md"
@@ -105,21 +137,10 @@ def test_script_runs(path, made, tmp_path):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"needs {name}, which is not installed")
     words, before = words_of(said["SMOKE"], made), recorded()
-    environment = {
-        **os.environ,
-        "SKLEARN_EI_RESULTS": str(tmp_path),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, str(path), *words],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    process = processes.Process(target=run_script, args=(path, words, tmp_path))
+    process.start()
+    process.join()
+    assert process.exitcode == 0, (tmp_path / "printed").read_text("utf-8")[-6000:]
     assert list(tmp_path.rglob("*.json")), "no result was written"
     assert recorded() == before
 

@@ -17,7 +17,7 @@ from sklearn_ei.operators import Inpainting
 
 # One network: float32 rounding in several is just beyond the 1e-7 of a check that
 # predicts in another order.
-TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2), n_stages=1)}
+TINY = {"max_epochs": 1, "network": Unrolled(UNet(width=2, depth=2), n_stages=1)}
 TINY |= {"batch_size": 16, "random_state": 0}
 
 
@@ -32,7 +32,7 @@ TINY |= {"batch_size": 16, "random_state": 0}
         TikhonovReconstructor(Inpainting(0.3)),
         TotalVariationReconstructor(Inpainting(0.3)),
         DeepImagePriorReconstructor(
-            Inpainting(0.3), width=2, depth=2, n_iterations=4, window=2, random_state=0
+            Inpainting(0.3), width=2, depth=2, n_iterations=2, window=2, random_state=0
         ),
     ]
 )

@@ -375,25 +375,25 @@ def test_auto_takes_more_for_more_noise(Estimator):
 
 
 def test_auto_of_tv_predicts_held_out_entries():
-    """The same optimum by other draws, on a fine grid, sample by sample."""
+    """The same optimum by other draws, on a grid, sample by sample."""
     operator, _, Y = noisy_ct()
     tv = TotalVariationReconstructor(operator).fit(Y)
     chosen = tv.regularization_
     rng = np.random.default_rng(5)
-    masks = rng.random((8, *Y.shape[1:])) > 0.1
-    grid = 10.0 ** np.arange(-4, 0, 0.2)
+    masks = rng.random((6, *Y.shape[1:])) > 0.1
+    grid = 10.0 ** np.arange(-4, 0, 0.4)
     errors = []
     for weight in grid:
         tv.regularization_ = 0.9 * weight
         error = 0
-        for mask, y in zip(masks, Y[[0, 1, 2, 3, 4, 5, 0, 1]], strict=True):
+        for mask, y in zip(masks, Y, strict=True):
             part = RestrictedOperator(operator, torch.from_numpy(mask))
             given = torch.from_numpy(np.where(mask, y, np.nan))[None, None].float()
             image = tv.reconstruct_tensors(given, part)[0].numpy()
             error += ((operator.measure(image)[0] - y)[~mask] ** 2).sum()
         errors.append(error)
     best = grid[np.argmin(errors)]
-    assert best / 3 < chosen < 3 * best
+    assert best / 3 < chosen < 3 * best  # neighbours are 2.5 apart
 
 
 def test_holding_out_counts_what_there_is():

@@ -27,7 +27,10 @@ def make_ei(operator, **parameters):
 def learned(learning_problem):
     """Measurement consistency, EI and supervised training of one network."""
     operator, Y, images, _, _ = learning_problem
-    parameters = {"max_epochs": 30, "network": Unrolled(UNet(width=8, depth=3))}
+    parameters = {
+        "max_epochs": 30,
+        "network": Unrolled(UNet(width=8, depth=3), n_stages=1),
+    }
     return {
         "mc": make_ei(operator, alpha=0, **parameters).fit(Y),
         "ei": make_ei(operator, **parameters).fit(Y),

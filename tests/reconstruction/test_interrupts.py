@@ -44,7 +44,7 @@ def python_s_own_handler():
 
 def make(kind=EquivariantReconstructor, **parameters):
     settings = {"max_epochs": 5, "network": UNet(2, 2), "random_state": 0}
-    settings |= {"lr_schedule": "constant", "batch_size": 2}
+    settings |= {"lr_schedule": "constant", "batch_size": 2, "noise": None}
     return kind(OPERATOR, Rotations(360), **{**settings, **parameters})
 
 
@@ -135,7 +135,7 @@ def test_whole_epochs_are_kept(moment, tmp_path):
     assert ei.n_iter_ == n_epochs + 1
 
 
-@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(
     ("moment", "n_epochs"),
     # The folder is synced when the second file is in its place.

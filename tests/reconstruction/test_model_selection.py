@@ -17,7 +17,8 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
-TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2)), "random_state": 0}
+TINY = {"max_epochs": 2, "network": Unrolled(UNet(width=2, depth=2), n_stages=1)}
+TINY |= {"random_state": 0, "noise": None}
 
 
 @pytest.fixture

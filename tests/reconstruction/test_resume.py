@@ -34,7 +34,8 @@ Y = OPERATOR.measure(IMAGES)
 
 def make(**parameters):
     settings = {"group": Rotations(360), "max_epochs": 6, "random_state": 0}
-    settings["network"] = Unrolled(UNet(width=4, depth=2), n_stages=2)
+    settings |= {"batch_size": 3, "noise": None}
+    settings["network"] = Unrolled(UNet(width=2, depth=2), n_stages=2)
     return EquivariantReconstructor(OPERATOR, **{**settings, **parameters})
 
 
@@ -201,7 +202,7 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {folder!r})
 from tests.reconstruction.test_resume import make, Y
-make(checkpoint={path!r}, max_epochs=40).fit(Y)
+make(checkpoint={path!r}, max_epochs=15).fit(Y)
 """
 
 
@@ -214,13 +215,13 @@ def test_kill_minus_9_loses_nothing_but_the_epoch_in_hand(tmp_path):
     deadline = time.monotonic() + 120
     while not os.path.exists(path) and time.monotonic() < deadline:
         time.sleep(0.02)
-    time.sleep(0.2)
+    time.sleep(0.1)
     process.kill()
     assert process.wait() in (-signal.SIGKILL, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        resumed = make(checkpoint=path, max_epochs=40).fit(Y)
-    assert torch.equal(weights(resumed), weights(make(max_epochs=40).fit(Y)))
+        resumed = make(checkpoint=path, max_epochs=15).fit(Y)
+    assert torch.equal(weights(resumed), weights(make(max_epochs=15).fit(Y)))
     assert os.listdir(tmp_path) == ["fit.checkpoint"]
 
 
@@ -287,17 +288,17 @@ def test_halving_goes_on_with_its_survivors(tmp_path):
             make(lr_schedule="constant", checkpoint=checkpoint, callbacks=[Count()]),
             {"alpha": [1.0, 10.0, 100.0, 1000.0]},
             resource="max_epochs",
-            min_resources=2,
-            max_resources=8,
+            min_resources=1,
+            max_resources=4,
             factor=2,
             cv=KFold(2),
             scoring=held_out_score,
             refit=False,
         ).fit(Y)
         scores.append(search.cv_results_["mean_test_score"])
-        # Four candidates to two epochs, two to four and one to eight, two folds.
-        again = 2 * (4 * 2 + 2 * 4 + 1 * 8)
-        onwards = 2 * (4 * 2 + 2 * 2 + 1 * 4)
+        # Four candidates to one epoch, two to two and one to four, two folds.
+        again = 2 * (4 * 1 + 2 * 2 + 1 * 4)
+        onwards = 2 * (4 * 1 + 2 * 1 + 1 * 2)
         assert Count.n_epochs == (again if checkpoint is None else onwards)
     np.testing.assert_array_equal(*scores)
     assert len(list(tmp_path.iterdir())) == 8

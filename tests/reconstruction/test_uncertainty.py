@@ -26,7 +26,7 @@ def trained(learning_problem):
         operator,
         Rotations(360),
         max_epochs=15,
-        network=Unrolled(UNet(width=6, depth=3)),
+        network=Unrolled(UNet(width=6, depth=3), n_stages=1),
         random_state=0,
     ).fit(Y)
 

@@ -35,7 +35,7 @@ print(changed, "odl" in sys.modules)
 """
 
 
-@pytest.mark.parametrize("variable", [None, "0", "1"])
+@pytest.mark.parametrize("variable", [None, "0"])
 def test_importing_odl_changes_nothing_global(variable):
     environment = {k: v for k, v in os.environ.items() if k != "SCIPY_ARRAY_API"}
     if variable is not None:

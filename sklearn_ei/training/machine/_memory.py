@@ -140,7 +140,7 @@ def warn_if_memory_is_short(net, y, n_samples, n_processes=1):
     batch_size = -(-min(net.batch_size, n_samples) // n_processes)
     needed, free = fixed + batch_size * per_sample, available_memory(device)
     if net.verbose:
-        print(f"Training takes about {_human(needed)} of memory.")
+        print(f"Training takes about {_human(needed)} of memory.", flush=True)
     if free is None or needed <= free:
         return needed
     fitting = int((free - fixed) // max(per_sample, 1)) * n_processes
