@@ -79,7 +79,7 @@ smartquotes = False  # parameters are 'auto' and not ”auto”
 nitpicky = True
 nitpick_ignore_regex = [
     # Base classes that other manuals describe, and our own private mixins.
-    (r"py:.*", r"(sklearn|torch|odl|skorch|matplotlib|numpy|abc|enum)\..*"),
+    (r"py:.*", r"(sklearn|scipy|torch|odl|skorch|matplotlib|numpy|abc|enum)\..*"),
     (r"py:.*", r"(object|ABC|Exception|ValueError|UserWarning|RuntimeError)"),
     (r"py:.*", r".*\._.*"),
 ]

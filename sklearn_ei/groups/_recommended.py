@@ -71,8 +71,8 @@ def recommended_group(loses: str | None, n_spatial_dims: int) -> Group | None:
     Parameters
     ----------
     loses : str or None
-        What the instrument loses:
-        :attr:`~sklearn_ei.operators.ForwardOperator.loses`.
+        What the instrument loses: ``loses`` of a
+        :class:`~sklearn_ei.operators.ForwardOperator`.
     n_spatial_dims : int
         Axes of an image, without channels.
 

@@ -5,7 +5,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils import check_scalar
 
 from ..groups import Group
@@ -21,12 +20,8 @@ from ._fourier import fourier_spectrum, other_factors, shift_invariant_spectrum
 from ._gram import gram_spectrum
 from ._innovation import innovation
 from ._lanczos import lanczos_spectrum
-from ._masks import Masks
-from ._range_invariance import (
-    RangeInvarianceReport,
-    commuting_generators,
-    range_invariance,
-)
+from ._masks import masks_of
+from ._range_invariance import RangeInvarianceReport, range_invariance
 from ._report import GroupRankReport
 from ._system import System
 from ._verdict import judge
@@ -149,12 +144,12 @@ def check_group_rank(
             max_seconds, "max_seconds", Real, min_val=0, include_boundaries="neither"
         )
     budget = Budget(max_seconds, verbose)
-    masks = None if masks is None else _masks_of(operator, masks)
+    masks = masks_of(operator, masks)
     system = _make_system(operator, group, image_shape, random_state, masks)
-    report = _new_report(system, tol, masks)
+    report = new_report(system, tol, masks)
     spectrum = invariance = moved = None
     try:
-        _count(system, report, budget)
+        count(system, report, budget)
         judge(report, None, None, None)
         if not (report.failed and method == "auto"):
             if system.has_group:
@@ -239,50 +234,7 @@ def check_range_invariance(
     return range_invariance(system, Budget(max_seconds), n_iterations, tol)
 
 
-def cheap_failure(operator, group, max_seconds=1.0, masks=None):
-    """Return why learning is ruled out, or None; what takes about a second.
-
-    Counting, and Corollary 1 where T_g commutes with AᵀA.
-
-    Parameters
-    ----------
-    operator : ForwardOperator
-        With its shapes fixed.
-    group : Group
-        Resolved.
-    max_seconds : float, default=1.0
-        Looked at between steps.
-    masks : array-like, default=None
-        As for :func:`check_group_rank`.
-
-    Returns
-    -------
-    sentence : str or None
-        Verdict and sentence.
-    """
-    budget = Budget(max_seconds)
-    masks = None if masks is None else _masks_of(operator, masks)
-    system = System(
-        operator, group, None, make_generator(0), dtype=torch.float32, masks=masks
-    )
-    report = _new_report(system, 1e-3, masks)
-    try:
-        _count(system, report, budget)
-        judge(report, None, None, None)
-        if not report.failed and system.m < system.n and system.has_group:
-            generators, commuting = commuting_generators(system, budget)
-            if len(commuting) == len(generators):
-                judge(report, None, range_invariance(system, budget), None)
-    except OutOfTimeError:
-        pass
-    return f"{report.verdict}: {report.sentence}" if report.failed else None
-
-
 # ----------------------------------------------------------------------- steps
-def _masks_of(operator, masks):
-    return Masks(masks, getattr(operator, "has_complex_channels", False))
-
-
 def _make_system(operator, group, image_shape, random_state, masks=None):
     # None is no draw from NumPy's global generator, which is the user's.
     seed = secrets.randbits(31) if random_state is None else draw_seed(random_state)
@@ -290,7 +242,8 @@ def _make_system(operator, group, image_shape, random_state, masks=None):
     return System(operator, group, image_shape, generator, masks=masks)
 
 
-def _new_report(system, tol, masks):
+def new_report(system, tol, masks):
+    """Return a report with what follows from sizes alone."""
     n, m = system.n * system.copies, system.m * system.copies
     return GroupRankReport(
         n=n,
@@ -304,7 +257,8 @@ def _new_report(system, tol, masks):
     )
 
 
-def _count(system, report, budget):
+def count(system, report, budget):
+    """Add the counting bounds to a report."""
     orbits = count_orbits(system, budget) if system.has_group else None
     if orbits is not None:
         report.irreducible_bound = system.channels * orbits * system.copies
@@ -408,3 +362,4 @@ def _record_innovation(report, moved):
     report.innovation_floor = moved.floor
     report.innovation_floor_kind = moved.floor_kind
     report.innovation_elements = moved.elements
+    report.seen_alone = moved.seen_alone

@@ -17,12 +17,13 @@ _RADIUS = 0.5  # of the images' content, relative to the inscribed circle
 
 @dataclass
 class Innovation:
-    """The index, its floor, and the values they are means of."""
+    """The index, its floor, the values they are means of, and what A sees alone."""
 
     index: float
     floor: float
     floor_kind: str
     elements: dict = field(default_factory=dict)
+    seen_alone: float | None = None
 
 
 def innovation(system, budget):
@@ -45,6 +46,9 @@ def innovation(system, budget):
     P is applied by a fixed number of conjugate-gradient steps, the same for the
     group and the floor. Images are 1/f noise within half the inscribed disc, so
     that little is moved across the border.
+
+    Where A sees nearly all directions by itself, both index and floor are large, as
+    little is hidden: the share that it sees, 1 − tr P/n, is estimated from white noise.
     """
     ghosts = _null_part(system, _smooth_images(system), budget)
     elements = system.group.representative_elements().tolist()
@@ -59,7 +63,15 @@ def innovation(system, budget):
         floor=float(np.max(floors)) if floors else 0.0,
         floor_kind=kind,
         elements=dict(zip(elements, values, strict=True)),
+        seen_alone=_seen_alone(system, budget),
     )
+
+
+def _seen_alone(system, budget):
+    """Return the share of all directions that A sees, 1 − E ‖P w‖²/‖w‖²."""
+    white = system.randn(_N_GHOSTS)
+    hidden = _null_part(system, white, budget).square().sum()
+    return float((1 - hidden / white.square().sum()).clamp_min(0))
 
 
 def _smooth_images(system):

@@ -130,3 +130,10 @@ def _kept(chunk):
             "true where measured, or measurements with NaN where there are none."
         )
     return ~np.isnan(chunk)
+
+
+def masks_of(operator, masks):
+    """Return :class:`Masks` of what a user passed for an operator, or None for None."""
+    if masks is None:
+        return None
+    return Masks(masks, getattr(operator, "has_complex_channels", False))

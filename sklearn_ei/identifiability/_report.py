@@ -18,7 +18,7 @@ class GroupRankReport:
         ``"FAIL_COUNT"``, ``"FAIL_INVARIANT"``, ``"FAIL_RANK"``, ``"WEAK"``,
         ``"PASS_NECESSARY"`` or ``"INCONCLUSIVE"``.
     sentence : str
-        The verdict in words.
+        The verdict in words; the last of them say what to do.
     n, m : int
         Pixels times channels; real measurements that are not always zero or, with
         masks, that any of them keeps.
@@ -64,6 +64,9 @@ class GroupRankReport:
         Where the floor comes from.
     innovation_elements : dict
         The index of single elements.
+    seen_alone : float or None
+        Share of all directions that A sees without a group, estimated from two images
+        of white noise; known where the innovation index is.
     null_space : ndarray of shape (k, *image_shape[, n_channels]) or None
         Images that are never measured or, at full rank, the weakest directions.
     null_space_sigma : float or None
@@ -110,6 +113,7 @@ class GroupRankReport:
     innovation_floor: float | None = None
     innovation_floor_kind: str = ""
     innovation_elements: dict = field(default_factory=dict)
+    seen_alone: float | None = None
     null_space: np.ndarray | None = None
     null_space_sigma: float | None = None
     elements: list = field(default_factory=list)
@@ -174,6 +178,8 @@ class GroupRankReport:
         if self.innovation is not None:
             floor = f"{self.innovation_floor:.3f}, {self.innovation_floor_kind}"
             yield "innovation index", f"{self.innovation:.3f} (floor {floor})"
+        if self.seen_alone is not None:
+            yield "seen without a group", f"about {self.seen_alone:.0%} of {self.n}"
         used = f"{len(self.elements)} elements" if self.elements else "all elements"
         yield "method", f"{self.method}, {used}"
         chance = self.failure_probability

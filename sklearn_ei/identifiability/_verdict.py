@@ -5,11 +5,16 @@ from ._spectrum import ZERO
 _SMALL = 1e-2  # of σ_min/σ_max, below which a pass comes with a warning
 #: The index has to be this many times its floor (doc/identifiability.md).
 CLEAR_OF_FLOOR = 1.5
+_MOST = 2 / 3  # of all directions: A that sees more leaves little to a group
 _NO_PROMISE = "This is necessary for learning; it does not guarantee learning."
+_EXPECT_LITTLE = "Train, and expect little"
+_UNDECIDED = "Check smaller images of the same kind before you train."
 
 
 def judge(report, spectrum, invariance, moved):
     """Set the verdict and sentence of a report from all that is known.
+
+    The sentence ends in what to do.
 
     Parameters
     ----------
@@ -28,6 +33,13 @@ def judge(report, spectrum, invariance, moved):
     )
 
 
+def _do_not(report):
+    """Return the advice where something stays invisible."""
+    if report.group_order == 1:
+        return "Do not train without a group."
+    return "Do not train with this group: choose another one."
+
+
 def _who_sees(report):
     """Return what the rows of M belong to."""
     if report.n_masks == 0:
@@ -40,20 +52,21 @@ def _counting(report):
     if report.count_bound < n and report.n_masks and order == 1:
         return "FAIL_COUNT", (
             f"The masks keep {m} different measurements between them, fewer than the "
-            f"{n} unknowns: some images stay invisible whatever is learned."
+            f"{n} unknowns: some images stay invisible whatever is learned. "
+            f"{_do_not(report)}"
         )
     if report.count_bound < n:
         return "FAIL_COUNT", (
             f"{m} measurements seen through {order} group element(s) are "
             f"{report.count_bound} numbers, fewer than the {n} unknowns: some images "
-            "stay invisible whatever is learned."
+            f"stay invisible whatever is learned. {_do_not(report)}"
         )
     bound = report.irreducible_bound
     if bound is not None and m < bound:
         return "FAIL_COUNT", (
             f"There are {bound} independent images that the group leaves unchanged, "
             f"and {m} measurements cannot tell them apart: at least {bound - m} of "
-            f"{n} directions stay invisible."
+            f"{n} directions stay invisible. {_do_not(report)}"
         )
     return None
 
@@ -69,7 +82,8 @@ def _invariant(report, spectrum, invariance):
     )
     return "FAIL_INVARIANT", (
         f"The group leaves the null space of A{count} where it is: a transformed "
-        "image hides what the image hid, and equivariance teaches nothing about it."
+        "image hides what the image hid, and equivariance teaches nothing about it. "
+        f"{_do_not(report)}"
     )
 
 
@@ -80,7 +94,7 @@ def _deficient(report, spectrum):
         return "FAIL_RANK", (
             f"{report.nullity or spectrum.n_zero[0]} of {report.n} directions are not "
             f"measured through any of {_who_sees(report)}: what lies in them can never "
-            "be learned."
+            f"be learned. {_do_not(report)}"
         )
     if spectrum.n_below[0] > 0:
         weak = report.n - report.rank_interval[1]
@@ -88,11 +102,13 @@ def _deficient(report, spectrum):
             return "WEAK", (
                 f"No direction is lost altogether, but {weak} of {report.n} lie below "
                 f"{report.tol:g} of the strongest: they are seen through interpolation "
-                "and borders at best, and noise will hide them."
+                "and borders at best, and noise will hide them. "
+                f"{_EXPECT_LITTLE} in these directions."
             )
         return "WEAK", (
             f"At least {weak} of {report.n} directions lie below {report.tol:g} of the "
-            "strongest; whether they are measured at all is not decided."
+            "strongest; whether they are measured at all is not decided. "
+            f"{_EXPECT_LITTLE} in these directions."
         )
     return None
 
@@ -109,7 +125,8 @@ def _full_rank(report, spectrum, moved):
             return "WEAK", (
                 f"The rank is full, but moved null-space images show {moved.index:.3f} "
                 f"of themselves, {factor:.1f} times what discretisation alone gives "
-                f"({moved.floor:.3f}): the group hardly moves the null space of A."
+                f"({moved.floor:.3f}): {_why_weak(moved)}. "
+                f"{_EXPECT_LITTLE} from the group."
             )
     surely = {"exact": "is", "Cholesky in float64": "is certainly"}.get(
         spectrum.certificate, "is with high probability"
@@ -122,8 +139,17 @@ def _full_rank(report, spectrum, moved):
         )
     return "PASS_NECESSARY", (
         f"The rank {surely} full: together, {_who_sees(report)} see every "
-        f"direction.{warning} {_NO_PROMISE}"
+        f"direction.{warning} {_NO_PROMISE} Train."
     )
+
+
+def _why_weak(moved):
+    if moved.seen_alone is not None and moved.seen_alone > _MOST:
+        return (
+            f"A sees about {moved.seen_alone:.0%} of all directions by itself, which "
+            "leaves little to the group"
+        )
+    return "the group hardly moves the null space of A"
 
 
 def _inconclusive(report, spectrum):
@@ -131,7 +157,7 @@ def _inconclusive(report, spectrum):
     if spectrum is None:
         return "INCONCLUSIVE", (
             f"Counting allows full rank, and the time was up before more was known: "
-            f"the rank is between {low} and {high} of {report.n}."
+            f"the rank is between {low} and {high} of {report.n}. {_UNDECIDED}"
         )
     if spectrum.ratio < ZERO:
         found = (
@@ -145,5 +171,5 @@ def _inconclusive(report, spectrum):
             f"tolerance {report.tol:g}"
         )
     return "INCONCLUSIVE", (
-        f"{found}: the rank is between {low} and {high} of {report.n}."
+        f"{found}: the rank is between {low} and {high} of {report.n}. {_UNDECIDED}"
     )

@@ -91,8 +91,10 @@ class VolumeDisplay:
             Transformed images behind the error map.
         random_state : int, RandomState instance or None, default=0
             Of the error map.
-        index, spacing, ax, **imshow_kwargs
+        index, spacing, ax
             As for :meth:`from_predictions`.
+        **imshow_kwargs
+            Passed to ``imshow`` for the slices of the volume.
 
         Returns
         -------

@@ -194,7 +194,7 @@ class DataTerm(BaseEstimator, nn.Module, metaclass=ABCMeta):
         y : torch.Tensor of shape (batch, channel, *measurement_shape)
             Measurements; zero where there are none.
         A : ForwardOperator or RestrictedOperator
-            What measured them: :attr:`operator`, or the part of it that belongs to
+            What measured them: ``operator``, or the part of it that belongs to
             the measurements of this batch.
         truth : torch.Tensor of shape (batch, channel, *image_shape), default=None
             Ground truth.

@@ -122,7 +122,7 @@ class Splitting(DataTerm):
 
     @property
     def trusts_measurements(self):
-        """Whether measurements are without noise, as :attr:`noisy` says."""
+        """Whether measurements are without noise, as ``noisy`` says."""
         return not self.noisy
 
     def draw_seen(self, A, n_samples, generator):

@@ -139,7 +139,7 @@ class Facts(FactsMixin, Shapes):
         return Constants(mask=torch.from_numpy(measured))
 
     def calibration_lines(self, measured: np.ndarray | None = None) -> np.ndarray:
-        """Return indices along :attr:`natural_axis` that no method may do without.
+        """Return indices along ``natural_axis`` that no method may do without.
 
         Parameters
         ----------

@@ -30,7 +30,7 @@ def choose_network(operator):
     Parameters
     ----------
     operator : ForwardOperator
-        Of which :attr:`mixing_radius` counts, which follows from parameters.
+        Of which ``mixing_radius`` counts, which follows from parameters.
 
     Returns
     -------

@@ -36,6 +36,10 @@ class EquivariantReconstructor(
     without ground truth. The set of images is taken to be invariant to a group
     of transformations T_g, which ties the null space of A to its range space.
 
+    The class of the same name in ``deepinv.models`` is another thing: it averages a
+    given reconstructor over a group, which is
+    :class:`~sklearn_ei.networks.GroupAveraged` here.
+
     Parameters
     ----------
     operator : ForwardOperator

@@ -383,8 +383,8 @@ class Planner:
         holes = "" if masks is None else " for a Y with NaN"
         message = (
             f"{self.name} got operator={self.estimator.operator} and "
-            f"group={group}{holes}, whose rank check says {failure} Expected "
-            "another group; see check_group_rank, or pass check_rank=False."
+            f"group={group}{holes}, whose rank check says {failure} "
+            "See check_group_rank, or pass check_rank=False."
         )
         if check_rank == "raise":
             raise ValueError(message)

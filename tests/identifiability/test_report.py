@@ -14,12 +14,14 @@ from sklearn_ei.operators import (
     MRI,
     Blur,
     CompressedSensing,
+    FanBeamCT,
     Inpainting,
     ParallelBeamCT,
     gaussian_kernel,
 )
 
 CT = ParallelBeamCT(12, (32, 32))
+FAN = FanBeamCT(24, (32, 32), source_distance=64)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,7 @@ def test_out_of_time_is_inconclusive_with_what_is_known(monkeypatch):
     report = check_group_rank(CT, Rotations(360), max_seconds=5, random_state=0)
     assert report.verdict == "INCONCLUSIVE"
     assert "time was up" in report.sentence
+    assert report.sentence.endswith("before you train.")
     assert report.rank_interval == (0, 1024)
     assert report.count_bound == 360 * report.m
 
@@ -225,6 +228,36 @@ def test_the_index_is_what_a_dense_projection_gives(monkeypatch):
     assert report.innovation == pytest.approx(expected, abs=0.15)
     assert report.innovation_floor == 0
     assert list(report.innovation_elements) == [1]
+
+
+@pytest.mark.parametrize(
+    ("operator", "word"),
+    [
+        (FAN, "sees about {} of all directions by itself"),
+        (CT, "hardly moves the null space"),
+    ],
+    ids=["fan", "parallel"],
+)
+def test_a_weak_verdict_says_why(operator, word):
+    """A fan beam sees most by itself; shifts do not move what a parallel one hides."""
+    group = Rotations(360) if operator is FAN else Shifts()
+    report = check_group_rank(operator, group, random_state=0)
+    A = operator.forward(torch.eye(1024).double().reshape(1024, 1, 32, 32)).flatten(1)
+    sigma = torch.linalg.svdvals(A)
+    # Steps of conjugate gradients are finite: the faintest directions count as hidden.
+    counted = [float((sigma > t * sigma[0]).double().mean()) for t in (1e-2, 1e-7)]
+    assert counted[0] - 0.05 < report.seen_alone < counted[1] + 0.05
+    assert report.verdict == "WEAK"
+    assert word.format(f"{report.seen_alone:.0%}") in report.sentence
+    assert report.sentence.endswith("Train, and expect little from the group.")
+
+
+def test_without_a_group_masks_that_miss_something_ask_for_one():
+    masks = np.zeros((2, 8, 8), dtype=bool)
+    masks[0, :3] = masks[1, 5:] = True
+    report = check_group_rank(Inpainting(0, (8, 8)), masks=masks, random_state=0)
+    assert report.verdict == "FAIL_COUNT"
+    assert report.sentence.endswith("Do not train without a group.")
 
 
 def test_floors_are_named():

@@ -8,6 +8,13 @@ from tests.identifiability.scenarios import scenarios
 SMALL, LARGE = scenarios(16), scenarios(32)
 # σ below 1e-7 σ_max is zero; what goes through S = MᵀM is known to about 1e-8.
 ROUNDING = 3e-8
+TO_DO = {
+    "FAIL_COUNT": "Do not train with this group",
+    "FAIL_INVARIANT": "Do not train with this group",
+    "FAIL_RANK": "Do not train with this group",
+    "WEAK": "Train, and expect little",
+    "PASS_NECESSARY": "Train.",
+}
 
 
 def agree(report, reference):
@@ -58,6 +65,7 @@ def test_the_table(case):
     assert "will" not in report.sentence or "will hide" in report.sentence
     if report.verdict == "PASS_NECESSARY":
         assert "does not guarantee learning" in report.sentence
+    assert report.sentence.split(". ")[-1].startswith(TO_DO[report.verdict])
 
 
 def test_the_index_separates_rotations_from_shifts_where_the_rank_does_not():

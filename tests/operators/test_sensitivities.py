@@ -257,12 +257,16 @@ def test_maps_of_a_real_scan_explain_it_and_unfold_lost_lines(brain):
     maps = estimate_sensitivities(brain)[0]
     full = MRI(acceleration=1, sensitivities=maps).measure(reference[None])
     true = np.abs(reference)
-    for step, most in ((2, 0.02), (4, 0.06)):
+    # The table of doc/mri.md, in percent: estimated maps, true maps, zero-filled.
+    table = {2: (1.3, 0.0, 13.4), 4: (5.1, 4.1, 18.4)}
+    for step, shown in table.items():
         lines = np.zeros(mask.shape[1], dtype=bool)
         lines[::step] = lines[90 - 12 : 90 + 12] = True
         Y = full * lines
-        image, _ = solve(MRI(mask=lines, sensitivities=8), Y, 15)
-        error = np.linalg.norm(np.abs(image) - true) / np.linalg.norm(true)
-        zero_filled = np.linalg.norm(sum_of_squares(Y) - true) / np.linalg.norm(true)
-        assert error < most
-        assert zero_filled > 0.13
+        images = [
+            solve(MRI(mask=lines, sensitivities=own), Y, 15)[0] for own in (8, maps)
+        ]
+        images.append(sum_of_squares(Y))
+        errors = [np.linalg.norm(np.abs(x) - true) for x in images]
+        found = 100 * np.array(errors) / np.linalg.norm(true)
+        np.testing.assert_allclose(found, shown, atol=0.1)
