@@ -20,7 +20,8 @@ class ReconstructionFunction(nn.Module):
     stages : sequence of torch.nn.Module
         The networks, from images to images.
     n_consistency : int, default=0
-        Steps x += w·A†(y − A x) after each network. The paper has none.
+        Steps x += w·A†(y − A x) after each network, of the sizes that
+        ``A.refinement_steps`` says. The paper has none.
     last_consistency : bool, default=True
         Whether they follow the last network as well. Noise in y argues against.
     dtype : torch.dtype, default=torch.float32
@@ -116,8 +117,7 @@ class ReconstructionFunction(nn.Module):
         """Return f(y, A) from x = A†y or, with elements g, T_g f(y, A T_g)."""
         for i, stage in enumerate(self.stages):
             x = self._take(stage, x) if g is None else self._take_turned(stage, x, g)
-            for _ in range(self.n_steps_after(i)):
-                x = A.refine(x, y)
+            x = A.refine(x, y, self.n_steps_after(i))
         return x
 
     def _take_turned(self, stage, x, g):

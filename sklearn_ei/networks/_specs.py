@@ -121,7 +121,7 @@ class Unrolled(NetworkSpec):
         What each stage consists of. None: ``UNet(width=16, depth=3)``.
     n_stages : int, default=3
         Networks, each with weights of its own.
-    n_consistency : int, default=3
+    n_consistency : int, default=2
         Steps x += w·A†(y − A x) after each network. None follow the last one
         where measurements are not to be trusted to the end
         (:attr:`~sklearn_ei.losses.DataTerm.trusts_measurements`): they would put
@@ -134,7 +134,7 @@ class Unrolled(NetworkSpec):
     8
     """
 
-    def __init__(self, network=None, *, n_stages=3, n_consistency=3):
+    def __init__(self, network=None, *, n_stages=3, n_consistency=2):
         self.network = network
         self.n_stages = n_stages
         self.n_consistency = n_consistency

@@ -7,19 +7,17 @@ import numpy as np
 import torch
 
 from ..utils.params import brief
-from ..utils.random import make_generator
 from ..utils.validation import check_stack
 from ._facts import Facts
+from ._refinement import Refinement
 from ._restricted import completed, part_of
 
 # The step of x += w·B(y − Ax) is stable below 2/‖BA‖; the margin covers what
 # the power iteration leaves undecided.
-_STEP_MARGIN = 0.9
-_POWER_ITERATIONS = 30
 _CHUNK = 64  # samples per call on the NumPy side
 
 
-class ForwardOperator(Facts, metaclass=ABCMeta):
+class ForwardOperator(Facts, Refinement, metaclass=ABCMeta):
     """Base class of linear forward operators A, from images to measurements.
 
     Tensors are ``(batch, channel, *image_shape)`` and ``(batch, channel,
@@ -177,30 +175,6 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
             x = self.refine(x, y)
         return x
 
-    def refine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return x + w·B(y − A x), one step of ``x`` towards the measurements.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (batch, channel, *image_shape)
-            Images.
-        y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Measurements.
-
-        Returns
-        -------
-        x : torch.Tensor of shape (batch, channel, *image_shape)
-            Images whose measurements are closer to ``y``.
-
-        Notes
-        -----
-        B is the plain approximate inverse and w = min(1, 1.8/‖B A‖), with the
-        norm from a power iteration. Where B is the exact pseudo-inverse, w = 1
-        and the step is the projection onto ``{x: A x = y}``.
-        """
-        residual = y - self.forward(x)
-        return x + self.refinement_step * self._plain_pinv(residual)
-
     @property
     def depends_on_measurements(self):
         """Whether A is known beside measurements only: :meth:`for_measurements`."""
@@ -250,22 +224,6 @@ class ForwardOperator(Facts, metaclass=ABCMeta):
     def take(self, samples):
         """Return the operator of some samples of a batch: itself."""
         return self
-
-    @property
-    def refinement_step(self):
-        """The step w of :meth:`refine`."""
-        return self._derived("step", self._compute_step)
-
-    @torch.no_grad()
-    def _compute_step(self):
-        x = torch.randn((1, *self._image_tensor_shape), generator=make_generator(0))
-        norm = torch.tensor(1.0)
-        for _ in range(_POWER_ITERATIONS):
-            x = x / torch.linalg.vector_norm(x).clamp_min(1e-30)
-            y = self.forward(x)
-            x = self._plain_pinv(y)
-            norm = torch.linalg.vector_norm(x)
-        return min(1.0, 2 * _STEP_MARGIN / max(float(norm), 1e-30))
 
     # ------------------------------------------------------------------ NumPy side
     def measure(self, images: Any) -> np.ndarray:

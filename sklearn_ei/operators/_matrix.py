@@ -205,10 +205,12 @@ class MatrixOperator(ForwardOperator):
         return matrix.any(axis=1).reshape(1, *self._fixed.measurement_shape)
 
     @property
-    def refinement_step(self):
-        """The step w of :meth:`refine`."""
+    def _refinement_spectrum(self):
+        """‖B A‖, and whether B A is a projection."""
         return self._derived(
-            "step", self._compute_step, lambda: ["matrix", "n_iterations"]
+            "refinement",
+            self._find_refinement_spectrum,
+            lambda: ["matrix", "n_iterations"],
         )
 
     # -------------------------------------------------------- the mathematics

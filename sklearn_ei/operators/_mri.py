@@ -403,9 +403,9 @@ class MRI(ForwardOperator):
         return 1.0 if self._estimates else super().squared_norm()
 
     @property
-    def refinement_step(self):
-        """The step w of :meth:`refine`: 1 where sensitivities are estimated."""
-        return 1.0 if self._estimates else super().refinement_step
+    def _refinement_spectrum(self):
+        """That of normalised coils where sensitivities are estimated."""
+        return (1.0, False) if self._estimates else super()._refinement_spectrum
 
     @property
     def n_measurements(self):

@@ -3,11 +3,12 @@
 import torch
 
 from ..utils.cgls import cgls
+from ._refinement import Refinement
 
 _CGLS_STEPS = 15
 
 
-class RestrictedOperator:
+class RestrictedOperator(Refinement):
     """The part M A of an operator: some of its measurements, the others unknown.
 
     In place of A within a reconstruction function: what is not kept may hold
@@ -104,9 +105,10 @@ class RestrictedOperator:
         return f"RestrictedOperator({self.operator}, kept={share:.0%})"
 
     @property
-    def refinement_step(self):
-        """The step w of :meth:`refine`, that of A."""
-        return self.operator.refinement_step
+    def _refinement_spectrum(self):
+        """That of A; B M A is a projection for orthogonal rows alone."""
+        norm, projects = self.operator._refinement_spectrum
+        return norm, projects and self.has_orthogonal_rows
 
     def take(self, samples):
         """Return the operator of some samples of a batch.
@@ -198,24 +200,11 @@ class RestrictedOperator:
             x = self.refine(x, y)
         return x
 
-    def refine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return x + w·B(y − M A x), the residual prepared like measurements.
-
-        Parameters
-        ----------
-        x : torch.Tensor of shape (batch, channel, *image_shape)
-            Images.
-        y : torch.Tensor of shape (batch, channel, *measurement_shape)
-            Measurements.
-
-        Returns
-        -------
-        x : torch.Tensor of shape (batch, channel, *image_shape)
-            Images whose kept measurements are closer to those of ``y``.
-        """
+    def _correction(self, x, y):
+        """Return B(y − M A x), the residual prepared like measurements."""
         residual = self.only_measured(y - self.operator.forward(x))
         _, fill_step = self._fillings(residual)
-        return x + self.refinement_step * self.operator._plain_pinv(fill_step(residual))
+        return self.operator._plain_pinv(fill_step(residual))
 
     def _plain_pinv(self, y):
         """Return B y, the approximate inverse of M A without refining steps."""

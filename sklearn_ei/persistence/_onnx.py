@@ -1,6 +1,7 @@
 """The network G as an ONNX file."""
 
 import copy
+import json
 import os
 import warnings
 from numbers import Integral
@@ -61,13 +62,13 @@ def export_onnx(
     channels, *image_shape), where the batch may have any size. With the
     estimator's ``scale_`` s, starting from x = A†(y / s),
 
-        x = G(x), then x += w · A†(y / s − A x) for ``n_consistency`` steps,
+        x = G(x), then x += w · A†(y / s − A x) for each w of ``steps``,
 
     for each stage in turn, s · x is f(y), which ``predict`` averages over symmetries
     of the instrument, where it has any; a
     :class:`~sklearn_ei.networks.GroupAveraged` network is the average of that over
     the elements of its group, G acting as T_g G T_g⁻¹. With ``noise`` no steps follow
-    the last network. s, the number of steps after this network, its stage and the
+    the last network. s, the sizes of the steps after this network, its stage and the
     number of stages are in the file's metadata. The
     network is computed in float32, also where it was trained in bfloat16.
     """
@@ -111,7 +112,9 @@ def export_onnx(
         model,
         {
             "scale": repr(estimator.scale_),
-            "n_consistency": str(function.n_steps_after(stage)),
+            "steps": json.dumps(
+                estimator.operator_.refinement_steps(function.n_steps_after(stage))
+            ),
             "stage": str(stage),
             "n_stages": str(len(function.stages)),
         },

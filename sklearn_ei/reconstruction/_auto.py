@@ -10,7 +10,7 @@ from ..networks import UNet, Unrolled
 _LOCAL = 3.0
 #: ... and of one that does.
 LOCAL_NETWORK = Unrolled(UNet(width=16, depth=1), n_stages=8, n_consistency=1)
-GLOBAL_NETWORK = Unrolled(UNet(width=16, depth=3), n_stages=3, n_consistency=3)
+GLOBAL_NETWORK = Unrolled(UNet(width=16, depth=3), n_stages=3, n_consistency=2)
 
 _RATE = 2e-3
 _RATE_OF_OURS = 4e-3

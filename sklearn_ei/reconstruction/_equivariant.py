@@ -83,7 +83,7 @@ class EquivariantReconstructor(
     network : "auto", NetworkSpec, torch.nn.Module or callable, default="auto"
         What f consists of. A description such as ``UNet(width=64, depth=4)``, the
         paper's f = G ∘ A†, or ``Unrolled(UNet(width=16, depth=3), n_stages=3,
-        n_consistency=3)``. ``"auto"`` is the latter, or eight shallow ones where the
+        n_consistency=2)``. ``"auto"`` is the latter, or eight shallow ones where the
         operator mixes pixels with their neighbours at most, as masks and small blurs
         do (``operator.mixing_radius``). A module G is copied for every fit, with the
         weights it has; a callable ``f(n_channels, n_spatial_dims)`` returns one. Both

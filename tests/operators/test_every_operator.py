@@ -96,6 +96,38 @@ def test_fifty_refinements_from_zero_do_not_diverge(case):
     assert left <= max(case.range_error, 1e-6)
 
 
+@each_operator
+@pytest.mark.parametrize("n_steps", [2, 3, 5])
+def test_several_steps_of_refining_leave_no_more_than_there_was(case, n_steps):
+    """On an eigenvector of B A they leave p(λ) with |p| ≤ 1, or nothing."""
+    operator = case.operator
+    y = operator.forward(smooth_images(case))
+    x = torch.zeros((1, case.n_channels, *operator.image_layout.shape)).double()
+    x = operator.refine(x, y, n_steps)
+    left = torch.linalg.norm(operator.forward(x) - y) / torch.linalg.norm(y)
+    assert left <= 1 + 1e-6
+    if len(operator.refinement_steps(n_steps)) == 1:
+        assert left <= max(case.range_error, 1e-6)
+
+
+@pytest.mark.parametrize("n_steps", [2, 3, 4])
+def test_several_steps_are_those_of_the_chebyshev_polynomial(n_steps):
+    """What they leave of eigenvectors is T_n on [0.05 L, L], one at 0."""
+
+    class Plain(MatrixOperator):
+        def _pinv(self, y, constants):
+            return self._adjoint(y, constants)
+
+    eigenvalues = np.array([0.1, 0.3, 0.8, 1.7])
+    operator = Plain(np.diag(np.sqrt(eigenvalues)), (4,), (4,))
+    y = operator.forward(torch.ones((1, 1, 4), dtype=torch.float64))
+    x = operator.refine(torch.zeros((1, 1, 4), dtype=torch.float64), y, n_steps)
+    cheb = np.polynomial.Chebyshev.basis(n_steps, domain=[0.05 * 1.7, 1.7])
+    np.testing.assert_allclose(
+        1 - x.numpy().ravel(), cheb(eigenvalues) / cheb(0), atol=1e-4
+    )
+
+
 @pytest.mark.parametrize("factor", [0.5, 2.2, 3.5, 40.0])
 def test_the_step_of_refining_makes_up_for_an_inverse_of_any_scale(factor):
     class Scaled(MatrixOperator):
@@ -105,7 +137,8 @@ def test_the_step_of_refining_makes_up_for_an_inverse_of_any_scale(factor):
     matrix = np.random.default_rng(0).normal(size=(6, 10))
     operator = Scaled(matrix, (10,), (6,))
     # B A is `factor` times a projection, and w·factor has to stay below 2.
-    assert operator.refinement_step == pytest.approx(min(1, 1.8 / factor), rel=1e-3)
+    (step,) = operator.refinement_steps(1)
+    assert step == pytest.approx(min(1, 1.8 / factor), rel=1e-3)
     y = torch.from_numpy(np.random.default_rng(1).normal(size=(1, 1, 6)))
     x = torch.zeros((1, 1, 10), dtype=torch.float64)
     for _ in range(50):

@@ -28,7 +28,7 @@ def test_a_fixed_mask_needs_no_image_shape_for_tensors():
     for function in (operator.forward, operator.adjoint, operator.pinv):
         assert function(x)[0, 0].tolist() == [[1.0, 0.0, 1.0]]
     assert operator.mean_squared_row_norm() == pytest.approx(2 / 3)
-    assert operator.refinement_step == 1
+    assert operator.refinement_steps(1) == operator.refinement_steps(3) == (1,)
     operator.mask = ~mask  # what was derived from the old mask is forgotten
     assert operator.forward(x)[0, 0].tolist() == [[0.0, 1.0, 0.0]]
 
