@@ -21,7 +21,8 @@ class ReconstructionFunction(nn.Module):
         The networks, from images to images.
     n_consistency : int, default=0
         Steps x += w·A†(y − A x) after each network, of the sizes that
-        ``A.refinement_steps`` says. The paper has none.
+        ``A.refinement_steps`` says, with noise if none follow the last network. The
+        paper has none.
     last_consistency : bool, default=True
         Whether they follow the last network as well. Noise in y argues against.
     dtype : torch.dtype, default=torch.float32
@@ -117,7 +118,8 @@ class ReconstructionFunction(nn.Module):
         """Return f(y, A) from x = A†y or, with elements g, T_g f(y, A T_g)."""
         for i, stage in enumerate(self.stages):
             x = self._take(stage, x) if g is None else self._take_turned(stage, x, g)
-            x = A.refine(x, y, self.n_steps_after(i))
+            n_steps = self.n_steps_after(i)
+            x = A.refine(x, y, n_steps, noisy=not self.last_consistency)
         return x
 
     def _take_turned(self, stage, x, g):

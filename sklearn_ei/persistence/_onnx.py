@@ -113,7 +113,9 @@ def export_onnx(
         {
             "scale": repr(estimator.scale_),
             "steps": json.dumps(
-                estimator.operator_.refinement_steps(function.n_steps_after(stage))
+                estimator.operator_.refinement_steps(
+                    function.n_steps_after(stage), noisy=not function.last_consistency
+                )
             ),
             "stage": str(stage),
             "n_stages": str(len(function.stages)),
