@@ -77,7 +77,9 @@ class System:
         self.n = self.channels * self.pixels
         self.generator = generator
         self.dtype = dtype
-        self.identity_tolerance = _IDENTITY[dtype]
+        # Positions of pixels are rounded, the more so the larger an image.
+        rounding = 8 * torch.finfo(dtype).eps * max(self.image_shape)
+        self.identity_tolerance = max(_IDENTITY[dtype], rounding)
         self._check_maps()
 
     # ------------------------------------------------------------------ actions

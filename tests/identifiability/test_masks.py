@@ -250,3 +250,9 @@ def test_masked_arrays_are_masks():
     for report in told:
         report.seconds = 0
         assert report.to_dict() == told[0].to_dict()
+
+
+@pytest.mark.parametrize("shape", [(230, 180), (512, 512)])
+def test_positions_in_large_images_are_rounded(shape):
+    """Which is not taken for an element 0 that moves images."""
+    assert cheap_failure(MRI(4, shape), Rotations(360), max_seconds=0.1) is None
