@@ -71,13 +71,14 @@ class Refinement:
         Parameters
         ----------
         n_steps : int
+            How many are asked for.
         noisy : bool, default=False
             Whether measurements have noise.
 
         Returns
         -------
         steps : tuple of float
-            At most ``n_steps``.
+            Sizes w, at most ``n_steps``.
 
         Notes
         -----

@@ -141,6 +141,7 @@ def test_what_the_operator_never_measures_may_be_nan():
 
 # ---------------------------------------------------------------- each on its own
 @each_estimator
+@pytest.mark.filterwarnings("ignore:.*alpha_=.* is at the edge:UserWarning")
 def test_predictions_of_a_stack_are_those_of_its_samples(name):
     fitted = estimator(name).fit(HOLED)
     if name == "dip":

@@ -142,7 +142,7 @@ def test_any_network_may_take_the_u_net_s_place(sinograms):
     after = torch.cat([p.flatten() for p in module.parameters()])
     assert torch.equal(before, after)
     assert [type(s) for s in first.function_.stages] == 3 * [torch.nn.Conv2d]
-    assert first.function_.n_consistency == 3
+    assert first.function_.n_consistency == Unrolled().n_consistency
 
 
 def test_a_factory_s_weights_come_from_random_state(sinograms):
