@@ -4,11 +4,12 @@
 
 DATA_FOLDER holds ct100_train_128.npz, urban100_train_256.npz and, in real/,
 htc2022_ta_fan.npz; what is not there is left out. With --toy, a few small phantoms in
-their place. Training on CT100 and Urban100 is on [:80], PSNR that of [80:], which nothing
-was tuned on; a single measurement is reconstructed by what was trained on itself. Against
-the truth, or for HTC against A†y of all views with three refinements; all real scans and
-methods are in benchmarks/real. Processor seconds are those of one thread. What has been
-run is kept in results/defaults.json, a cell for each problem and seed.
+their place. Training on CT100 and Urban100 is on [:80], PSNR that of [80:], which
+nothing was tuned on; a single measurement is reconstructed by what was trained on
+itself. Against the truth, or for HTC against A†y of all views with three refinements;
+all real scans and methods are in benchmarks/real. Processor seconds are those of one
+thread. What has been run is kept in results/defaults.json, a cell for each problem and
+seed.
 """
 
 import argparse
