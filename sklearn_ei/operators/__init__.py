@@ -2,6 +2,7 @@
 
 from ..utils.device import Constants
 from ..utils.layout import Layout
+from ._axis_tilt import AxisTilt, estimate_axis_tilt
 from ._base import ForwardOperator
 from ._block import BlockOperator
 from ._blur import Blur, gaussian_kernel
@@ -33,6 +34,7 @@ from ._symmetries import Symmetry
 
 __all__ = [
     "MRI",
+    "AxisTilt",
     "BlockOperator",
     "Blur",
     "CompressedSensing",
@@ -55,6 +57,7 @@ __all__ = [
     "check_consistency",
     "check_operator",
     "dot_test",
+    "estimate_axis_tilt",
     "estimate_detector_offset",
     "estimate_parameters",
     "estimate_sensitivities",

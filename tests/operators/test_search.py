@@ -9,6 +9,7 @@ from sklearn_ei.operators import (
     Inpainting,
     ParallelBeamCT,
     check_consistency,
+    estimate_axis_tilt,
     estimate_detector_offset,
     estimate_parameters,
 )
@@ -90,3 +91,53 @@ def test_bad_ranges(ranges, message):
 def test_only_detectors_can_be_displaced():
     with pytest.raises(ValueError, match="with a parameter detector_offset"):
         estimate_detector_offset(Inpainting(0.3), IMAGES)
+
+
+def leaning(slope, middle=1.3, n_rows=9, make=parallel):
+    images = make_thorax_phantoms(n_rows, (32, 32), random_state=3)
+    offsets = middle + slope * (np.arange(n_rows) - (n_rows - 1) / 2)
+    rows = [
+        make(detector_offset=offset).measure(image[None])
+        for offset, image in zip(offsets, images, strict=True)
+    ]
+    return noisy(np.concatenate(rows))
+
+
+@pytest.mark.parametrize(("make", "slope"), [(parallel, 0.25), (fan, -0.1)])
+def test_the_tilt_of_the_axis_is_found(make, slope):
+    tilt = estimate_axis_tilt(make(), leaning(slope, make=make))
+    assert tilt.slope == pytest.approx(slope, abs=0.01)
+    assert tilt.degrees == pytest.approx(np.degrees(np.arctan(slope)), abs=0.6)
+    assert abs(tilt.operator.detector_offset - 1.3) < 0.1
+    assert 0 < tilt.error < 0.6
+
+
+def test_straightened_rows_are_those_of_an_upright_axis():
+    tilt = estimate_axis_tilt(parallel(), leaning(0.25), row_height=2.0)
+    assert tilt.degrees == pytest.approx(np.degrees(np.arctan(0.125)), abs=0.3)
+    upright = leaning(0.0)
+    straight = tilt.straighten(leaning(0.25))
+    before = np.linalg.norm(leaning(0.25) - upright)
+    # Noise is in both, and edges are sharper than splines are.
+    assert np.linalg.norm(straight - upright) < 0.35 * before
+
+
+def test_bins_that_are_not_measured_stay_so_in_straightened_rows():
+    Y = leaning(0.25)
+    tilt = estimate_axis_tilt(parallel(), Y)
+    holed = Y.copy()
+    holed[:, :, 30] = np.nan
+    straight, moved = tilt.straighten(Y), tilt.straighten(holed)
+    known = ~np.isnan(moved)
+    assert 0 < (~known).sum(axis=(1, 2)).max() <= 2 * Y.shape[1]
+    difference = np.abs(moved - straight)[known].max()
+    assert difference < 0.05 * Y.max()
+
+
+def test_rows_that_cannot_tell_the_tilt_are_refused():
+    with pytest.raises(ValueError, match="at least three rows"):
+        estimate_axis_tilt(parallel(), leaning(0.1)[:2])
+    with pytest.raises(ValueError, match="n_rows"):
+        estimate_axis_tilt(parallel(), leaning(0.1), n_rows=2)
+    with pytest.raises(ValueError, match="tell their offset"):
+        estimate_axis_tilt(parallel(), np.zeros((4, 30, 57)))
