@@ -67,11 +67,9 @@ def step(options):
 
 
 def asked_of_step(name, device):
-    if name == "default":
-        return None
     if device == "cuda":
-        return 1.15
-    return 1.20 if name.startswith("16") else 1.05
+        return None if name == "default" else 1.15
+    return 1.05 if name.startswith("paper") else 1.20
 
 
 def ours_of(options, *, size=128, **settings):
