@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
+from scipy.stats import theilslopes
+from sklearn.base import clone
 from sklearn.utils import check_scalar
 
 from ..utils.params import check_real
@@ -14,7 +17,7 @@ from ._base import ForwardOperator
 from ._search import estimate_detector_offset
 
 _LEAST_ROWS = 3
-_FLOOR = 1e-3  # bins: no offset is known better, whatever the curvature says
+_ONE_SIGMA = 0.683  # level of confidence
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,12 @@ class AxisTilt:
         By which the axis leans against the columns of the detector: positive if the
         offset grows with the number of the row.
     error : float
-        Standard deviation of ``degrees``, from how far rows lie off the line.
+        Standard deviation of ``degrees``, half of the interval that holds 68 % of the
+        slopes between two rows.
     slope : float
         Change of the offset from row to row, in the units of ``bin_size``.
+    n_rows : int
+        Of the volume.
     rows, offsets : ndarray of shape (n,)
         Rows that were looked at, and their offsets.
     """
@@ -40,6 +46,7 @@ class AxisTilt:
     degrees: float
     error: float
     slope: float
+    n_rows: int
     rows: np.ndarray
     offsets: np.ndarray
 
@@ -58,8 +65,18 @@ class AxisTilt:
             row, interpolated by cubic splines, or linearly in rows with NaN, which
             spreads to its neighbours; what comes from beyond the detector repeats its
             last bin.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer rows than those of the volume.
         """
         Y = _volume(Y)
+        if len(Y) != self.n_rows:
+            raise ValueError(
+                f"Got Y of {len(Y)} rows, but expected all {self.n_rows} of the volume "
+                "in order: how far a row is moved follows from its number."
+            )
         width = getattr(self.operator, "bin_size", None) or 1.0
         moves = self.slope / width * (np.arange(len(Y)) - (len(Y) - 1) / 2)
         bins = np.arange(Y.shape[2])
@@ -113,9 +130,10 @@ def estimate_axis_tilt(
     -----
     Each row has the offset o_r = o + s (r − r₀) with s = tan(tilt) · ``row_height``, to
     first order in the tilt; o_r is found by :func:`estimate_detector_offset`, and the
-    line fitted by least squares. Rows that show nothing, whose offset has no minimum
-    inside the range, are left out. An axis that leans along the beam does not displace
-    rows.
+    line is Theil's and Sen's, through the median of the slopes between two rows, which
+    a few rows with a wrong offset do not move. Rows that show nothing, whose offset has
+    no minimum inside the range, are left out. An axis that leans along the beam does
+    not displace rows.
 
     Examples
     --------
@@ -133,7 +151,7 @@ def estimate_axis_tilt(
     True
     """
     Y = _volume(Y)
-    check_scalar(n_rows, "n_rows", int, min_val=_LEAST_ROWS)
+    check_scalar(n_rows, "n_rows", Integral, min_val=_LEAST_ROWS)
     width = getattr(operator, "bin_size", None) or 1.0
     height = width if row_height is None else row_height
     check_real("row_height", height, min_val=0, include_boundaries="neither")
@@ -151,19 +169,16 @@ def estimate_axis_tilt(
             "tell their offset, but expected three: pass more n_rows, or a larger "
             "largest."
         )
-    rows, offsets, errors = rows[seen], offsets[seen], errors[seen]
-    weights = 1 / np.hypot(errors, _FLOOR * width)
-    heights = rows - (len(Y) - 1) / 2
-    slope, middle = (float(v) for v in np.polyfit(heights, offsets, 1, w=weights))
-    scatter = np.sum((weights * (offsets - middle - slope * heights)) ** 2)
-    lever = heights - np.average(heights, weights=weights**2)
-    spread = math.sqrt(scatter / (len(rows) - 2) / np.sum((weights * lever) ** 2))
-    upright = found[0].operator.set_params(detector_offset=middle)
+    rows, offsets = rows[seen], offsets[seen]
+    line = theilslopes(offsets, rows - (len(Y) - 1) / 2, alpha=_ONE_SIGMA)
+    slope, spread = float(line.slope), float(line.high_slope - line.low_slope) / 2
+    upright = clone(operator).set_params(detector_offset=float(line.intercept))
     return AxisTilt(
         operator=upright,
         degrees=math.degrees(math.atan(slope / height)),
         error=math.degrees(spread / height),
         slope=slope,
+        n_rows=len(Y),
         rows=rows,
         offsets=offsets,
     )

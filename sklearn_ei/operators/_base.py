@@ -12,8 +12,6 @@ from ._facts import Facts
 from ._refinement import Refinement
 from ._restricted import completed, part_of
 
-# The step of x += w·B(y − Ax) is stable below 2/‖BA‖; the margin covers what
-# the power iteration leaves undecided.
 _CHUNK = 64  # samples per call on the NumPy side
 
 

@@ -134,7 +134,19 @@ def test_bins_that_are_not_measured_stay_so_in_straightened_rows():
     assert difference < 0.05 * Y.max()
 
 
+def test_a_row_with_a_wrong_offset_does_not_tilt_the_axis():
+    Y = leaning(0.25)
+    Y[0] = np.roll(Y[0], 5, axis=-1)
+    tilt = estimate_axis_tilt(parallel(), Y)
+    assert tilt.slope == pytest.approx(0.25, abs=0.03)
+    assert abs(tilt.operator.detector_offset - 1.3) < 0.1
+
+
 def test_rows_that_cannot_tell_the_tilt_are_refused():
+    with pytest.raises(ValueError, match="expected all 9 of the volume"):
+        estimate_axis_tilt(parallel(), leaning(0.1), n_rows=3).straighten(
+            leaning(0.1)[2:]
+        )
     with pytest.raises(ValueError, match="at least three rows"):
         estimate_axis_tilt(parallel(), leaning(0.1)[:2])
     with pytest.raises(ValueError, match="n_rows"):
