@@ -10,10 +10,9 @@ from ..utils.random import make_generator
 # the power iteration leaves undecided.
 _STEP_MARGIN = 0.9
 _POWER_ITERATIONS = 30
-# Eigenvalues of B A, of its norm, below which several steps do not aim. PSNR on CT
-# without noise is the same to 0.1 dB from 0.04 to 0.08, 0.4 dB less at 0.15 and 1.1 dB
-# at 0.3; with 5 % of noise 0.3 is 0.4 dB better than 0.05, where weakly measured parts
-# of the image are noise.
+# Eigenvalues of B A, of its norm, below which several steps do not aim: chosen on CT
+# without noise, and with 5 %, where weakly measured parts of an image are noise
+# (benchmarks/consistency_steps.py).
 _LEAST_OF_NORM, _LEAST_IN_NOISE = 0.05, 0.3
 _PROJECTION = 1e-3  # (B A)² − B A, relative
 
