@@ -14,6 +14,7 @@ import pytest
 from sklearn_ei import EquivariantReconstructor, load
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.networks import UNet
+from sklearn_ei.reconstruction._auto import choose_steps
 
 ROOT = Path(__file__).resolve().parents[1]
 if not (ROOT / "benchmarks" / "paper").is_dir():
@@ -80,13 +81,13 @@ def settings_of(data, out, *more):
 @pytest.mark.parametrize("problem", ["ct", "inpainting"])
 def test_table1(problem, data, out):
     assert run(f"table1 {problem}", data, out) == 0
-    rows = read(out / f"table1-{problem}-fast-seed0.json")["rows"]
+    rows = read(out / f"table1-{problem}-default-seed0.json")["rows"]
     assert [row["paper"] for row in rows[:6]] == list(_tables.PAPER[problem].values())
     done = results(out)
     for row in rows:
         result = done[f"{row['run']}.json"]
         assert row["psnr"] == result["test"]["psnr"]
-    text = (out / f"table1-{problem}-fast-seed0.md").read_text("utf-8")
+    text = (out / f"table1-{problem}-default-seed0.md").read_text("utf-8")
     assert f"| {rows[2]['psnr']:.2f} |" in text
     assert ("as the paper's code has it" in text) == (problem == "inpainting")
 
@@ -94,7 +95,7 @@ def test_table1(problem, data, out):
 @pytest.mark.parametrize("problem", ["ct", "inpainting"])
 def test_table2_shares_measurement_consistency(problem, data, out):
     run(f"table2 {problem}", data, out)
-    rows = read(out / f"table2-{problem}-fast-seed0.json")["rows"]
+    rows = read(out / f"table2-{problem}-default-seed0.json")["rows"]
     assert [row["title"] for row in rows] == [
         f"α = {alpha:g}" for alpha in _tables.PAPER_ALPHA[problem]
     ]
@@ -107,25 +108,25 @@ def test_table2_shares_measurement_consistency(problem, data, out):
 )
 def test_image_panels(figure, data, out):
     run(figure, data, out)
-    values = read(out / f"{figure}-fast-seed0.json")["psnr"]
+    values = read(out / f"{figure}-default-seed0.json")["psnr"]
     assert all({"A†y", "EI", "supervised"} <= row.keys() for row in values)
-    assert (out / f"{figure}-fast-seed0.png").stat().st_size > 1000
+    assert (out / f"{figure}-default-seed0.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("figure", ["figure5", "figure8"])
 def test_curves_have_training_and_test_images(figure, data, out):
     run(figure, data, out)
-    document = read(out / f"{figure}-fast-seed0.json")
+    document = read(out / f"{figure}-default-seed0.json")
     curve = document["curves"]["EI"]
     assert document["gap"]["EI"] == curve["train"][-1] - curve["test"][-1]
     assert curve["epoch"] == [1]
-    assert (out / f"{figure}-fast-seed0.png").exists()
+    assert (out / f"{figure}-default-seed0.png").exists()
 
 
 @pytest.mark.parametrize("figure", ["figure11", "figure12"])
 def test_deep_image_prior(figure, data, out):
     run(figure, data, out)
-    (values,) = read(out / f"{figure}-fast-seed0.json")["psnr"]
+    (values,) = read(out / f"{figure}-default-seed0.json")["psnr"]
     assert len(values) == 5  # A†y, two priors, EI on it alone, EI
     single = [r for r in results(out).values() if r["run"]["strategy"] == "dip-1"]
     assert {r["epochs"] for r in single} == {3}
@@ -133,7 +134,7 @@ def test_deep_image_prior(figure, data, out):
 
 def test_figure3(data, out):
     run("figure3", data, out)
-    errors = read(out / "figure3-fast-seed0.json")["errors"]
+    errors = read(out / "figure3-default-seed0.json")["errors"]
     for values in errors.values():
         assert values["A†y"]["of_lost_samples"] == pytest.approx(1)
         assert values.keys() == {"A†y", "MC", "EI"}
@@ -141,7 +142,7 @@ def test_figure3(data, out):
 
 def test_no_inverse_crime(data, out):
     run("no_inverse_crime", data, out)
-    rows = read(out / "no-inverse-crime-fast-seed0.json")["rows"]
+    rows = read(out / "no-inverse-crime-default-seed0.json")["rows"]
     assert len(rows) == len(_tables.crime_specs())
     robust = next(r for r in results(out).values() if "robust" in r["name"])
     assert robust["run"]["sigma"] > 0
@@ -151,7 +152,7 @@ def test_no_inverse_crime(data, out):
 def test_json_of_a_run(data, out):
     run("figure5", data, out)
     (result,) = (
-        r for r in results(out).values() if r["name"].startswith("ct-fast-ei-seed0")
+        r for r in results(out).values() if r["name"].startswith("ct-default-ei-seed0")
     )
     assert result["format"] == 1
     assert result["run"]["seed"] == 0
@@ -262,15 +263,34 @@ def test_the_paper_s_settings(problem, data, out):
 
 def test_the_paper_s_group_beside_ours(data, out):
     ours, its = Spec("ct", "ei"), Spec("ct", "ei-rotations")
-    assert [its.canonical(p) for p in ("fast", "plain", "paper")] == [its, ours, ours]
+    assert [its.canonical(p) for p in ("default", "plain", "paper")] == [
+        its,
+        ours,
+        ours,
+    ]
     settings = settings_of(data, out)
     problem = _problems.load_problem("ct", settings)
     estimators = [make_estimator(s, problem, settings) for s in (ours, its)]
     groups = [str(ei.group) for ei in estimators]
     assert groups[1] == str(problem.group) != groups[0]
-    # What is tilted and shrunk is learned from; the paper lets gradients pass.
-    assert estimators[0].equivariance_term.stop_gradient
-    assert estimators[1].equivariance_term == "auto"
+
+
+def test_by_default_nothing_is_set_but_the_seed(data, out):
+    settings = settings_of(data, out)
+    for name, n_epochs in (("ct", 20), ("inpainting", 20)):
+        problem = _problems.load_problem(name, settings)
+        ours = make_estimator(Spec(name, "ei"), problem, settings)
+        usual = EquivariantReconstructor(problem.operator, random_state=0)
+        changed = {
+            key: value
+            for key, value in ours.get_params(deep=False).items()
+            if value != usual.get_params(deep=False)[key]
+        }
+        # Neither problem has noise to be found, and "auto" means as many epochs.
+        assert changed == {"max_epochs": n_epochs, "noise": None}
+        assert choose_steps(80, "auto", "auto", noisy=False) == (n_epochs, 1)
+    single = make_estimator(Spec("ct", "ei-single", sample=0), problem, settings)
+    assert choose_steps(1, "auto", "auto", noisy=False) == (single.max_epochs, 1)
 
 
 def test_other_settings_are_other_runs(data, out):
@@ -395,7 +415,7 @@ def test_new_results_reach_the_page(data, out, tmp_path, monkeypatch):
     page.write_text(_report.PAGE.read_text("utf-8"), "utf-8")
     monkeypatch.setattr(_report, "PAGE", page)
     main(["report", "--collect", str(out)])
-    ei = read(out / "table1-ct-fast-seed0.json")["rows"][2]
+    ei = read(out / "table1-ct-default-seed0.json")["rows"][2]
     text = page.read_text("utf-8")
     row = f"| EI | 36.94 | {ei['psnr']:.2f}, {ei['ssim']:.3f} | not run | not run |"
     assert row in text
@@ -406,12 +426,12 @@ def test_new_results_reach_the_page(data, out, tmp_path, monkeypatch):
 
 def test_several_seeds_are_averaged():
     def made(seed, epochs, value):
-        of = {"problem": "ct", "strategy": "ei", "preset": "fast"}
+        of = {"problem": "ct", "strategy": "ei", "preset": "default"}
         of |= {"alpha": None, "sample": None, "seed": seed}
         return {"run": of, "epochs": epochs, "test": {"psnr": value, "ssim": 0.9}}
 
     runs = [made(0, 60, 38.0), made(0, 2, 10.0), made(1, 60, 40.0)]
-    chosen = _report.select(runs, Spec("ct", "ei"), "fast")
+    chosen = _report.select(runs, Spec("ct", "ei"), "default")
     assert _report._cell(chosen) == "39.00 ± 1.41"
     assert _report._cell([]) == "not run"
 

@@ -49,10 +49,10 @@ def parser():
     add("--out", type=Path, default=Path("paper_runs"), help="(paper_runs)")
     add(
         "--preset",
-        choices=("fast", "plain", "paper"),
-        default="fast",
-        help="fast: this package's defaults; plain: one network without data "
-        "consistency, of our width; paper: the paper's network and schedule (fast)",
+        choices=("default", "plain", "paper"),
+        default="default",
+        help="default: nothing is set; plain: one network without data "
+        "consistency, of our width; paper: the paper's network and schedule (default)",
     )
     add("--epochs", type=_positive, help="in place of the preset's")
     add("--effort", type=float, default=1.0, help="times the preset's epochs (1)")

@@ -8,34 +8,24 @@ from sklearn_ei import (
     PseudoInverseReconstructor,
     TotalVariationReconstructor,
 )
-from sklearn_ei.groups import Rotations, Scalings
+from sklearn_ei.groups import Rotations
 from sklearn_ei.losses import EquivarianceTerm
-from sklearn_ei.networks import UNet, Unrolled
-from sklearn_ei.noise import GaussianNoise
+from sklearn_ei.networks import UNet
 
-PRESETS = ("fast", "plain", "paper")
+PRESETS = ("default", "plain", "paper")
 
 _ROTATIONS = Rotations(360)  # the paper's, for CT
-# Slices that are tilted and shrunk, chosen on validation slices: doc/results.md.
-TILTS_AND_ZOOMS = Rotations(
-    angles=(*range(-12, 0), *range(1, 13)), interpolation="bicubic"
-) * Scalings((0.8, 0.85, 0.9, 0.95), reciprocals=False, interpolation="bicubic")
-# f learns from transformed slices, rather than changes them.
-NO_GRADIENT = EquivarianceTerm(stop_gradient=True)
-
+# Whether f ends with data consistency depends on what it is told of the noise.
+_SUPERVISED = {"data_term": "supervised", "noise": "auto"}
 # strategy: (title, parameters, whether it gets ground truth)
 LEARNED = {
     "mc": ("measurement consistency", {"alpha": 0}, False),
     "ei": ("EI", {}, False),
     "ei-adversarial": ("EI adversarial", {"beta": None}, False),
-    "supervised": ("supervised", {"data_term": "supervised", "alpha": 0}, True),
-    "supervised-ei": ("supervised + EI", {"data_term": "supervised"}, True),
-    "ei-rotations": (
-        "EI, the paper's group",
-        {"group": _ROTATIONS, "equivariance_term": "auto"},
-        False,
-    ),
-    "ei-robust": ("EI, noise level estimated", {"noise": GaussianNoise()}, False),
+    "supervised": ("supervised", {"alpha": 0, **_SUPERVISED}, True),
+    "supervised-ei": ("supervised + EI", {"alpha": 1, **_SUPERVISED}, True),
+    "ei-rotations": ("EI, the paper's group", {"group": _ROTATIONS}, False),
+    "ei-robust": ("EI, noise level estimated", {"noise": "auto"}, False),
     "ei-single": ("EI on the single measurement", {}, False),
 }
 CLASSICAL = {
@@ -56,27 +46,21 @@ TITLES = {
 TV_GRID = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 N_TV = 4
 
-# What the defaults were when results were recorded.
-_USUAL = {"max_epochs": 20, "batch_size": 2, "lr": 2e-3, "network": Unrolled()}
-_PLAIN = {**_USUAL, "network": UNet(width=16, depth=3)}
+_PLAIN = {
+    "max_epochs": 20,
+    "batch_size": 2,
+    "lr": 2e-3,
+    "network": UNet(width=16, depth=3),
+}
 _PAPER = {
     "network": UNet(width=64, depth=4),
     "lr_schedule": "constant",
     "precision": "float32",
 }
 _ESTIMATOR = {
-    ("fast", "ct"): {
-        **_USUAL,
-        "group": TILTS_AND_ZOOMS,
-        "equivariance_term": NO_GRADIENT,
-    },
-    # Lost pixels follow from those beside them: many shallow networks in turn.
-    ("fast", "inpainting"): {
-        "network": Unrolled(UNet(width=16, depth=1), n_stages=8, n_consistency=1),
-        "batch_size": 1,
-        "lr": 4e-3,
-        "max_epochs": 10,
-    },
+    # Nothing is set: for 80 images, max_epochs="auto" stands for as many.
+    ("default", "ct"): {"group": "auto", "max_epochs": 20},
+    ("default", "inpainting"): {"group": "auto", "max_epochs": 20},
     ("plain", "ct"): {**_PLAIN, "max_epochs": 60},
     ("plain", "inpainting"): {**_PLAIN, "max_epochs": 40},
     ("paper", "ct"): {
@@ -97,13 +81,14 @@ _ESTIMATOR = {
     },
 }
 # In units in which A†y has root mean square 1; the paper's number is of its own units.
-_BETA = {"fast": 1e-4, "plain": 1e-4, "paper": 1e-8}
+_BETA = {"default": 1e-4, "plain": 1e-4, "paper": 1e-8}
 # Where the paper's rate falls to a tenth, as shares of all epochs.
 _MILESTONES = {"ct": (0.4, 0.6, 0.8), "inpainting": (0.25, 0.5, 0.75)}
 _WEIGHT_DECAY = 1e-8
-_SINGLE_EPOCHS = 400
+# Of training on one measurement; by default "auto" stands for as many.
+_SINGLE_EPOCHS = {"default": 300, "plain": 400, "paper": 400}
 _DIP = {
-    "fast": {"n_iterations": 2000},
+    "default": {"n_iterations": 2000},
     "plain": {"n_iterations": 2000},
     "paper": {"n_iterations": 5000, "early_stopping": False},
 }
@@ -192,7 +177,7 @@ def make_estimator(spec, problem, settings):
     if parameters.get("beta", 0) is None:
         parameters["beta"] = _BETA[settings.preset]
     if strategy == "ei-single":
-        parameters.update(batch_size=1, max_epochs=_SINGLE_EPOCHS)
+        parameters.update(batch_size=1, max_epochs=_SINGLE_EPOCHS[settings.preset])
     estimator = EquivariantReconstructor(
         operator, random_state=settings.seed, device=settings.device, **parameters
     )

@@ -12,7 +12,7 @@ class Settings:
     """Choices that all runs of one command share."""
 
     out: Path
-    preset: str = "fast"
+    preset: str = "default"
     data: tuple = ()  # pairs (problem or None, path)
     data_home: str | None = None
     size: int | None = None
