@@ -11,7 +11,7 @@ from ._objective import EquivariantObjective, Evaluation
 from ._r2r import R2R
 from ._splitting import Splitting
 from ._supervised import SupervisedError
-from ._sure import SURE
+from ._sure import SURE, stein_probe
 from ._unsure import UNSURE
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "choose_data_term",
     "critic_error",
     "masks_of",
+    "stein_probe",
 ]

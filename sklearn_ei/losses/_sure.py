@@ -70,20 +70,49 @@ class SURE(DataTerm):
         x1 = f(y, A, start)
         h = A.forward(x1)
         residual = F.mse_loss(h, y)
-        spread = A.only_measured(self.noise.variance(y))
-        power = float(spread.mean())
-        if power == 0:
+        probe = stein_probe(self.noise, y, A, self.generator)
+        if probe is None:
             return x1, residual
-        sigma, gain = self.noise.levels
-        tau = _STEP * power**0.5
-        # Unbiased also where y is negative.
-        variance = A.only_measured(sigma**2 + gain * y)
-        skewness = -gain / tau * (1 + sigma**2 / spread.clamp_min(1e-12 * power))
-        b = draw_probe(skewness, self.generator)
-        b = A.only_measured(b)
+        b, variance, tau = probe
         difference = A.forward(f(y + tau * b, A)) - h
         divergence = (variance * b * difference).mean() / tau
         return x1, residual - variance.mean() + 2 * divergence
+
+
+def stein_probe(noise, y, A, generator):
+    """Draw what finds the divergence of a function of noisy measurements.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        With numbers, in the units of ``y``.
+    y : torch.Tensor of shape (batch, channel, *measurement_shape)
+        Noisy measurements.
+    A : ForwardOperator or RestrictedOperator
+        What measured them.
+    generator : torch.Generator
+        Source of randomness, on the CPU.
+
+    Returns
+    -------
+    b, variance : torch.Tensor
+        The probe, and an unbiased estimate of the noise's variance in each entry;
+        both are zero where A measures nothing.
+    tau : float
+        The step: with u = A x and n = y - u, the expectation of n_i h_j(y) is that of
+        variance_i b_i (h_j(y + τ b) − h_j(y))/τ. In place of all three None, where
+        there is no noise.
+    """
+    spread = A.only_measured(noise.variance(y))
+    power = float(spread.mean())
+    if power == 0:
+        return None
+    sigma, gain = noise.levels
+    tau = _STEP * power**0.5
+    # Unbiased also where y is negative.
+    variance = A.only_measured(sigma**2 + gain * y)
+    skewness = -gain / tau * (1 + sigma**2 / spread.clamp_min(1e-12 * power))
+    return A.only_measured(draw_probe(skewness, generator)), variance, tau
 
 
 def draw_probe(skewness, generator):

@@ -3,6 +3,7 @@
 from ._doubt import doubt
 from ._estimators import tensors, unwrap
 from ._held_out import held_out_score
+from ._risk import told_noise
 from ._self_consistency import (
     equivariance_score,
     round_trip,
@@ -23,5 +24,6 @@ __all__ = [
     "score_without_truth",
     "ssim_score",
     "tensors",
+    "told_noise",
     "unwrap",
 ]

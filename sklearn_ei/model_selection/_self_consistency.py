@@ -8,6 +8,7 @@ from ..operators import part_of
 from ..utils.random import draw_seed, make_generator
 from ..utils.torch_state import own_torch
 from ._estimators import relative_energy, tensors, unwrap
+from ._risk import known_noise, measurement_risk, round_trip_risk
 
 _NOTHING = 1e-10  # a relative error that is rounding
 
@@ -42,7 +43,15 @@ def _passes(f, A, group, batches, *, n_transforms, random_state):
 
 @torch.no_grad()
 def round_trip(
-    f, A, group, batches, *, n_transforms=4, only_unseen=True, random_state=0
+    f,
+    A,
+    group,
+    batches,
+    *,
+    noise=None,
+    n_transforms=4,
+    only_unseen=True,
+    random_state=0,
 ):
     """Return :func:`round_trip_score` of a function.
 
@@ -56,6 +65,8 @@ def round_trip(
         Resolved.
     batches : iterable of torch.Tensor
         Measurements, one a time.
+    noise : NoiseModel or None, default=None
+        Of the measurements, with numbers in their units. None: they have none.
     n_transforms, only_unseen, random_state
         As for :func:`round_trip_score`.
 
@@ -63,6 +74,17 @@ def round_trip(
     -------
     score : float
     """
+    if noise is not None:
+        return -round_trip_risk(
+            f,
+            A,
+            group,
+            batches,
+            noise,
+            n_transforms=n_transforms,
+            only_unseen=only_unseen,
+            random_state=random_state,
+        )
 
     def pairs():
         passes = _passes(
@@ -86,7 +108,7 @@ def round_trip(
 
 
 @torch.no_grad()
-def score_without_truth(f, A, group, batches):
+def score_without_truth(f, A, group, batches, *, noise=None):
     """Return the score that estimators choose by, where there is no ground truth.
 
     Parameters
@@ -95,17 +117,25 @@ def score_without_truth(f, A, group, batches):
         As for :func:`round_trip`.
     group : Group or None
         With more than one element: :func:`round_trip`. Otherwise there is only the
-        measurement error, −mean ‖A f(y) − y‖² / mean ‖y‖².
+        measurement error, −mean ‖A f(y) − y‖² / mean ‖y‖², or with noise an unbiased
+        estimate of that against A x in place of y.
     batches : iterable of torch.Tensor
         Measurements, one a time.
+    noise : NoiseModel or None, default=None
+        Of the measurements, with numbers in their units. None: they have none.
 
     Returns
     -------
     score : float
-        At most 0, higher is better.
+        Higher is better; without noise at most 0.
     """
     batches = list(batches)
-    if group is None or group.n_elements < 2:
+    alone = group is None or group.n_elements < 2
+    if noise is not None and alone:
+        return -measurement_risk(f, A, batches, noise)
+    if noise is not None:
+        return round_trip(f, A, group, batches, noise=noise)
+    if alone:
         parts = (part_of(A, y) for y in batches)
         return -relative_energy((A.forward(f(y, A)) - y, y) for A, y in parts)
     score = round_trip(f, A, group, batches)
@@ -143,13 +173,15 @@ def round_trip_score(
         Whether to compare only what the second measurement did not see, in the
         space of images. False: all of it, in the space of measurements.
     random_state : int, default=0
-        Seed of the elements, so that equal calls give equal scores.
+        Seed of the elements and of draws of noise, so that equal calls give equal
+        scores.
 
     Returns
     -------
     score : float
         With d = A T_g⁻¹ f(A T_g f(y)) − y: −Σ‖(I − A†A) T_g A†d‖² / Σ‖A†y‖²,
-        or −Σ‖d‖² / Σ‖y‖²; at most 0, higher is better.
+        or −Σ‖d‖² / Σ‖y‖²; at most 0, higher is better. Where the estimator knows the
+        noise (``noise_``), an estimate of errors against A x; see Notes.
 
     Raises
     ------
@@ -171,6 +203,33 @@ def round_trip_score(
     It cannot see an error that both passes make alike. Compare scores only for
     one operator and one group: where the group commutes with AᵀA, nothing is
     unseen and the score says nothing.
+
+    Noise n in y = A x + n is neither to be explained nor to be reproduced. Where the
+    estimator knows it, the second measurement gets noise as well, n', as f expects,
+    and minus the score is the unbiased estimate of
+
+        E Σ ‖A†(h₁ − A x)‖² + ‖(I − A†A) T_g A†(h₂ − A x)‖²,
+        h₁ = A f(y),  h₂ = A T_g⁻¹ f(A T_g f(y) + n'),
+
+    over Σ‖A†y‖²: of what A sees of an image f(y) itself is judged, of the rest the
+    round trip. (Without noise h₁ is close to y.) Stein's identity makes that of y:
+    for linear L and a random b with mean 0 and variance 1,
+
+        E ‖L(h(y) − A x)‖² = E ‖L(h(y) − y)‖² + ⟨L v b, L (2 (h(y + τb) − h(y))/τ − b)⟩,
+
+    with the noise's variances v [1]_ [2]_; b and the step τ are those of
+    :class:`~sklearn_ei.losses.SURE`, one b for each element. ``only_unseen=False``
+    is the same of h₂ with L = I. Such an estimate may be negative, and scatters:
+    compare it on the same samples. Data terms that take no noise (``"unsure"``,
+    ``"splitting"``) leave the score as it is without.
+
+    References
+    ----------
+    .. [1] S. Ramani, T. Blu and M. Unser, "Monte-Carlo SURE: A Black-Box
+       Optimization of Regularization Parameters for General Denoising Algorithms",
+       IEEE Trans. Image Processing 17(9), 2008.
+    .. [2] Y. C. Eldar, "Generalized SURE for Exponential Families: Applications to
+       Regularization", IEEE Trans. Signal Processing 57(2), 2009: of what A sees.
     """
     reconstructor, Y = unwrap(estimator, Y)
     check_group(reconstructor)
@@ -179,6 +238,7 @@ def round_trip_score(
         reconstructor.operator_,
         reconstructor.group_,
         tensors(reconstructor, Y),
+        noise=known_noise(reconstructor),
         n_transforms=n_transforms,
         only_unseen=only_unseen,
         random_state=random_state,

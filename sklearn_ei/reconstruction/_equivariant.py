@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from sklearn.base import clone
 from sklearn.utils import check_scalar
 
-from ..model_selection import score_without_truth, tensors
+from ..model_selection import score_without_truth, tensors, told_noise
 from ..networks import ReconstructionFunction
 from ..training import EpochTasks, Interrupts, finish, resolve_processes, train
 from ..utils.callbacks import (
@@ -425,7 +425,8 @@ class EquivariantReconstructor(
             Higher is better. With ground truth the mean
             :func:`~sklearn_ei.metrics.psnr`; without,
             :func:`~sklearn_ei.model_selection.round_trip_score`, which is 0 where a
-            transformed image, measured and reconstructed again, says what Y says.
+            transformed image, measured and reconstructed again, says what Y says
+            (with noise that is known, what A x is estimated to say).
             Unlike the measurement error ‖A f(y) − y‖, which cannot see the null
             space and prefers α = 0, it can rank values of α. Without a group only
             the measurement error is left. Compare such scores between estimators
@@ -503,6 +504,7 @@ class EquivariantReconstructor(
 
     def _score_without_truth(self, Y):
         batches = tensors(self, Y)
+        noise = told_noise(self.noise_, self.data_term_)
         return score_without_truth(
-            self._reconstruct, self.operator_, self.group_, batches
+            self._reconstruct, self.operator_, self.group_, batches, noise=noise
         )

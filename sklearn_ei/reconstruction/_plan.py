@@ -11,7 +11,7 @@ import torch
 from ..identifiability import GroupRankWarning, cheap_failure
 from ..losses import choose_data_term, masks_of
 from ..metrics import psnr
-from ..model_selection import score_without_truth
+from ..model_selection import score_without_truth, told_noise
 from ..networks import (
     PatchDiscriminator,
     ReconstructionFunction,
@@ -146,7 +146,7 @@ class Planner:
         checkpoint = self._find_checkpoint(y, truth, n_epochs)
         if train is not None:
             held_out = checked[valid], None if images is None else images[valid]
-            validate = self._validation(fitted, group, scale, *held_out)
+            validate = self._validation(fitted, group, scale, *held_out, noise=told)
             y, truth = take(y, train), None if truth is None else take(truth, train)
         plan = FitPlan(
             name=self.name,
@@ -296,10 +296,11 @@ class Planner:
         order = np.random.default_rng(seed).permutation(n_samples)
         return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
-    def _validation(self, fitted, group, scale, Y, images):
+    def _validation(self, fitted, group, scale, Y, images, *, noise):
         """Return the score of f on samples left out."""
         operator, device, processes = fitted["operator_"], self.device, self.processes
         term = self.data_term
+        noise = told_noise(noise, term)
         to_tensor = fitted["measurement_layout_"].to_tensor
         layout = fitted["image_layout_"]
         # A missing image has no PSNR, nor has a blank one.
@@ -314,7 +315,7 @@ class Planner:
             f = ScaledFunction(function, scale, device, term)
             batches = [to_tensor(Y[i : i + 1]).to(device) for i in range(len(Y))]
             if len(known) == 0:
-                score = score_without_truth(f, operator, group, batches)
+                score = score_without_truth(f, operator, group, batches, noise=noise)
             else:
                 parts = [part_of(operator, batches[i]) for i in known]
                 made = [layout.to_array(f(y, part)) for part, y in parts]
