@@ -175,12 +175,12 @@ def test_a_checkpoint_is_written_to_its_end(
 def test_while_an_epoch_is_scored(times, n_epochs, tmp_path, monkeypatch):
     score, done = _plan.score_without_truth, []
 
-    def interrupted(*args):
+    def interrupted(*args, **kwargs):
         done.append(args)
         if len(done) == 3:
             for _ in range(times):
                 ctrl_c()
-        return score(*args)
+        return score(*args, **kwargs)
 
     path = tmp_path / "fit.checkpoint"
     settings = {"early_stopping": 0.3}
