@@ -23,6 +23,7 @@ from sklearn_ei.operators import ParallelBeamCT
 NAME = "time_to_gain"
 SMOKE = ["{ct16}", "--threads", "1", "--name", "one epoch"]
 SMOKE += ["--settings", '{"max_epochs": 1}']
+SMOKE_SLOW = True
 GAIN = 6.7
 
 

@@ -34,6 +34,7 @@ from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 SMOKE = ["ct", "{ct16}", "--epochs", "1", "--only", "EI, tilts and zooms"]
 SMOKE += ["ground truth, tilts and zooms"]
+SMOKE_SLOW = True
 N_TRAIN, N_ALL = 70, 80
 EPOCHS = {"ct": 8, "inpainting": 10}
 

@@ -175,7 +175,9 @@ def alone():
 
 def assert_equal_results(found, expected):
     weights, losses, *rest = found
-    np.testing.assert_allclose(losses, expected[1], rtol=1e-5)
+    # Gradients are summed in another order; by how much that shows depends on the
+    # processor.
+    np.testing.assert_allclose(losses, expected[1], rtol=1e-4)
     assert rest == list(expected[2:])
     for name, tensor in weights.items():
         np.testing.assert_allclose(
