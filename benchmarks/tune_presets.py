@@ -1,4 +1,4 @@
-"""What the preset `fast` of benchmarks/paper is made of, on validation images.
+"""Transforms and networks that the defaults were chosen among, on validation images.
 
     python benchmarks/tune_presets.py ct ct100_train_128.npz [--only NAME ...]
     python benchmarks/tune_presets.py inpainting urban100_train_256.npz
@@ -23,7 +23,7 @@ import time
 import _record
 import numpy as np
 import torch
-from paper._recipes import NO_GRADIENT, TILTS_AND_ZOOMS
+from _transforms import NO_GRADIENT, TILTS_AND_ZOOMS
 from sklearn.base import clone
 
 from sklearn_ei import EquivariantReconstructor
