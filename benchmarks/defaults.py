@@ -28,6 +28,7 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import ParallelBeamCT
 
 SMOKE = ["--toy", "--problems", "ct_noisy", "--seeds", "0"]
+SMOKE_SLOW = True
 NAME = "defaults"
 N_TRAIN = 80
 

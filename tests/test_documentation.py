@@ -17,7 +17,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md")),
     *sorted(DOCS.glob("*.md")),
 ]
-TAKE_A_MINUTE = ("first_real_scan.md",)
+SLOW = ("defaults.md", "first_real_scan.md", "user_guide.md")
 ROOMS = [n for n in sklearn_ei.__all__ if inspect.ismodule(getattr(sklearn_ei, n))]
 
 
@@ -35,7 +35,7 @@ def code_blocks(page):
 
 
 def case(page):
-    marks = [pytest.mark.slow] if page.name in TAKE_A_MINUTE else []
+    marks = [pytest.mark.slow] if page.name in SLOW else []
     return pytest.param(page, id=page.name, marks=marks)
 
 

@@ -113,6 +113,10 @@ def speed():
     }.items():
         yield f"{shown} | {ratios(peers, name)} |"
     yield f"on top of a bare loop | {result['loop']['microseconds']:.0f} µs a step |"
+    (first,) = load("time_to_gain")["nothing set, one thread"]["epochs"]
+    gain = f"{first['gain_dB']:.1f} dB by then"
+    yield f"until the paper's gain of 6.7 dB over A†y ({gain})"
+    yield f"| {first['processor_s']:.0f} s of processor time, the first of 20 epochs |"
     once = [result["predict"][n]["ratio"] for n in ("paper's U-Net", "default")]
     yield f"paper's U-Net / default | {once[0]:.2f} / {once[1]:.2f} |"
     large = result["size"]["default"]["512"]["per_pixel_over_128"]

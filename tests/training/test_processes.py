@@ -224,13 +224,11 @@ def test_three_processes_with_uneven_batches(alone, tmp_path):
     "command",
     [
         "torch.distributed.run --nproc-per-node=2 --master-port={}",
-        pytest.param(
-            "accelerate.commands.launch --multi_gpu --num_processes=2 "
-            "--main_process_port={}",
-            marks=pytest.mark.slow,
-        ),
+        "accelerate.commands.launch --multi_gpu --num_processes=2 "
+        "--main_process_port={}",
     ],
 )
+@pytest.mark.slow
 def test_the_script_of_the_guide(command, tmp_path):
     pytest.importorskip("accelerate")
     page = Path(__file__).parents[2] / "doc" / "many_machines.md"
