@@ -97,8 +97,11 @@ def select(runs, spec, preset):
 
 def _cell(runs, measure="psnr", form=".2f"):
     values = [run["test"][measure] for run in runs if measure in run["test"]]
-    if not values:
-        return _NOT_RUN
+    return _spread(values, form) if values else _NOT_RUN
+
+
+def _spread(values, form):
+    """Return a mean, and the standard deviation of several seeds."""
     spread = f" ± {stdev(values):{form}}" if len(values) > 1 else ""
     return f"{mean(values):{form}}{spread}"
 
@@ -186,13 +189,19 @@ def _gaps(runs):
         for strategy in ("mc", "ei", "supervised"):
             title = f"figure {number}: {problem}, {TITLES[strategy]}"
             spec = Spec(problem, strategy)
-            found = [r for preset in PRESETS for r in select(runs, spec, preset)]
-            if not found:
+            found = {preset: select(runs, spec, preset) for preset in PRESETS}
+            if not any(found.values()):
                 rows.append([title, "–", _NOT_RUN, _NOT_RUN, _NOT_RUN])
-            for run in found:
-                train, test = (run["curve"][part][-1] for part in ("train", "test"))
-                values = (f"{v:.2f}" for v in (train, test, train - test))
-                rows.append([title, f"`{run['run']['preset']}`", *values])
+            for preset, seeds in found.items():
+                if seeds:
+                    curves = [run["curve"] for run in seeds]
+                    train, test = (
+                        [curve[part][-1] for curve in curves]
+                        for part in ("train", "test")
+                    )
+                    gap = [a - b for a, b in zip(train, test, strict=True)]
+                    cells = (_spread(values, ".2f") for values in (train, test, gap))
+                    rows.append([title, f"`{preset}`", *cells])
     return _table(head, rows)
 
 
