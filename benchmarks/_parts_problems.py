@@ -8,6 +8,7 @@ Scans of MRI are those of mri_masks.py.
 from dataclasses import dataclass, field
 
 import numpy as np
+from _transforms import NO_GRADIENT, TILTS_AND_ZOOMS
 from scipy.ndimage import gaussian_filter1d
 
 from sklearn_ei import (
@@ -15,7 +16,7 @@ from sklearn_ei import (
     PseudoInverseReconstructor,
     TotalVariationReconstructor,
 )
-from sklearn_ei.groups import RandomAffine, Reflections, Rotations, Scalings, Shifts
+from sklearn_ei.groups import RandomAffine, Reflections, Rotations, Shifts
 from sklearn_ei.losses import EquivarianceTerm, Splitting
 from sklearn_ei.networks import GroupAveraged, UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise
@@ -26,11 +27,6 @@ LOST = 0.3  # of the pixels
 N_VIEWS = 50
 NOISE = 0.01  # of the largest y
 BLUR = 1.5  # bins, the standard deviation of the Gaussian that correlates noise
-# f learns from transformed slices, rather than changes them.
-NO_GRADIENT = EquivarianceTerm(stop_gradient=True)
-TILTS_AND_ZOOMS = Rotations(
-    angles=(*range(-12, 0), *range(1, 13)), interpolation="bicubic"
-) * Scalings((0.8, 0.85, 0.9, 0.95), reciprocals=False, interpolation="bicubic")
 DIHEDRAL = Rotations(4) * Reflections()
 # Chosen on [70:80] by what was trained on [:70]: 22.7 dB, where Rotations(360) has 22.6
 # and TILTS_AND_ZOOMS, which is for CT, 20.6.

@@ -34,6 +34,7 @@ from sklearn_ei.operators import Inpainting, ParallelBeamCT, part_of
 
 SMOKE = ["{ct16}", "{urban32}", "--size", "16", "--views", "8", "--epochs", "1"]
 SMOKE += ["--alphas", "10", "--seeds", "0", "--report", "--problems", "ct, 2 %"]
+SMOKE_SLOW = True
 NAME = "alpha_noise"
 TRAIN, CHOOSE, REPORT = slice(0, 70), slice(70, 80), slice(80, 90)
 N_TRANSFORMS = 4

@@ -18,6 +18,7 @@ from sklearn_ei import EquivariantReconstructor, EquivariantReconstructorCV
 
 NAME = "alpha_path"
 SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing", "--epochs", "1"]
+SMOKE_SLOW = True
 
 
 def measure(name, noise, options):

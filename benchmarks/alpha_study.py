@@ -39,6 +39,7 @@ from sklearn_ei.operators import MRI, CompressedSensing, Inpainting, ParallelBea
 NAME = "alpha_study"
 SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing"]
 SMOKE += ["--noise", "noisy", "--seeds", "0", "--effort", "0.01"]
+SMOKE_SLOW = True
 TRAIN, CHOOSE, REPORT = slice(0, 70), slice(70, 80), slice(80, 90)
 
 

@@ -27,6 +27,7 @@ from sklearn_ei.operators import FanBeamCT, Inpainting, ParallelBeamCT
 from sklearn_ei.preprocessing import transmission_to_attenuation
 
 SMOKE = ["--toy", "--images", "2", "--points", "3", "--seeds", "1"]
+SMOKE_SLOW = True
 
 ESTIMATORS = {
     "Tikhonov": (TikhonovReconstructor, {}),

@@ -18,6 +18,7 @@ from sklearn_ei.noise import GaussianNoise, PoissonGaussianNoise, PoissonNoise
 from sklearn_ei.operators import Blur, FanBeamCT, ParallelBeamCT, gaussian_kernel
 
 SMOKE = ["{ct128}", "{ct128}", "--only", "blur"]
+SMOKE_SLOW = True
 SHAPE = (128, 128)
 CT = ParallelBeamCT(50, SHAPE)
 FINE = ParallelBeamCT(50, (256, 256), pixel_size=0.5, bin_size=1.0, n_bins=183)

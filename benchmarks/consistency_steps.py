@@ -23,6 +23,7 @@ from sklearn_ei.networks import Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
 SMOKE = ["{ct16}", "--size", "16", "--epochs", "1", "--seeds", "0"]
+SMOKE += ["--noise", "0"]
 NAME = "consistency_steps"
 TRAIN, VALID = slice(0, 70), slice(70, 80)
 # How many steps, and where their interval begins; None: equal steps.

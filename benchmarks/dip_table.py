@@ -30,6 +30,7 @@ from sklearn_ei.operators import ParallelBeamCT
 
 SMOKE = ["{ct32}", "--iterations", "3", "--threads", "1", "--methods", "Tikhonov"]
 SMOKE += ["DIP-1 (U-Net)", "DIP-2 (encoder–decoder)"]
+SMOKE_SLOW = True
 OPERATOR = ParallelBeamCT(n_views=50)
 PAPER_WIDTH = {"unet": 64, "encoder-decoder": 128}
 REPORTED = (80, 90)

@@ -33,6 +33,7 @@ from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils.random import RandomStream, make_generator
 
 SMOKE = ["{ct16}", "--epochs", "1"]
+SMOKE_SLOW = True
 OPERATOR, GROUP = ParallelBeamCT(n_views=50), Rotations(360)
 PLAIN = UNet(width=16, depth=3)
 SHARE, N_SPLITS, N_AVERAGE = 0.7, 4, 4

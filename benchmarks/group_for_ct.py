@@ -2,10 +2,11 @@
 
     python benchmarks/group_for_ct.py DATA_FOLDER [--problems NAME ...] [--groups ...]
 
-DATA_FOLDER as for defaults.py. Chest slices: trained on [:70] of CT100, noise-free,
-validated on [70:80]; what figures are reported on is never looked at. Real data: noise
-level estimated, PSNR against A†y of all views. All other parameters but the number of
-steps are the default ones. "f alone" is not averaged over symmetries of the instrument.
+DATA_FOLDER holds ct100_train_128.npz and the scans of benchmarks/real. Chest slices:
+trained on [:70] of CT100, noise-free, validated on [70:80]; what figures are reported
+on is never looked at. Real data: noise level estimated, PSNR against A†y of all views.
+All other parameters but the number of steps are the default ones. "f alone" is not
+averaged over symmetries of the instrument.
 What has been run is kept in results/group_for_ct.json.
 """
 
@@ -16,14 +17,15 @@ from pathlib import Path
 import _record
 import numpy as np
 import torch
-from defaults import PROBLEMS
+from real._scans import load
 
 from sklearn_ei import EquivariantReconstructor
+from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import RandomAffine, Rotations
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import ParallelBeamCT
 
-SMOKE = ["--toy", "--problems", "HTC", "--groups", "360 rotations", "--steps", "2"]
+SMOKE = ["--toy", "--problems", "htc", "--groups", "360 rotations", "--steps", "2"]
 NAME = "group_for_ct"
 N_TRAIN, N_ALL = 70, 80
 GROUPS = {
@@ -31,7 +33,7 @@ GROUPS = {
     "tilts and zooms": RandomAffine(),
     "rotations and zooms": RandomAffine(degrees=180),
 }
-STEPS = {"ct": 280, "tooth": 150, "HTC": 150, "DLS": 220}
+STEPS = {"ct": 280, "tooth": 150, "htc": 150, "dls": 220}
 
 
 def slices(folder):
@@ -40,6 +42,19 @@ def slices(folder):
     operator = ParallelBeamCT(50, images.shape[1:])  # the paper's detector
     Y = operator.measure(images)
     return operator, Y[:N_TRAIN], Y[N_TRAIN:], images[N_TRAIN:]
+
+
+def make(problem, folder):
+    """Return an operator, what to train on, what to reconstruct, and its reference."""
+    if folder is None:
+        images = make_thorax_phantoms(2, (16, 16), random_state=0)
+        operator = ParallelBeamCT(10, images.shape[1:])
+        Y = operator.measure(images)
+        return operator, Y, Y, images
+    if problem == "ct":
+        return slices(folder)
+    scan = load(folder, problem)
+    return scan.operator, scan.train, scan.test, scan.reference
 
 
 def main():
@@ -51,7 +66,6 @@ def main():
     parser.add_argument("--steps", type=int, help="in place of 150 to 280")
     parser.add_argument("--no-record", action="store_true")
     options = parser.parse_args()
-    options.images = 59  # rows of DLS
     torch.set_num_threads(1)
     folder = None if options.toy else options.folder
     for problem in options.problems:
@@ -61,9 +75,7 @@ def main():
             if group in rows:
                 continue
             is_real = problem != "ct"
-            load = PROBLEMS[problem]
-            data = load(folder, options) if is_real else slices(folder)
-            operator, train, test, reference = data
+            operator, train, test, reference = make(problem, folder)
             batch_size = 1 if len(train) < N_TRAIN // 2 else 2
             steps = options.steps or STEPS[problem]
             estimator = EquivariantReconstructor(

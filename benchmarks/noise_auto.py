@@ -33,6 +33,7 @@ from sklearn_ei.operators import Blur, FanBeamCT, ParallelBeamCT, gaussian_kerne
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 SMOKE = ["--size", "32", "--seeds", "1", "--levels", "0", "0.02", "--operators", "fan"]
+SMOKE_SLOW = True
 LEVELS = (0, 0.0005, 0.001, 0.005, 0.02, 0.05, 0.2)
 
 

@@ -33,6 +33,7 @@ from sklearn_ei.metrics import ssim
 
 SMOKE = ["noise", "--ct", "{ct16}", "--size", "16", "--epochs", "1", "--seeds", "0"]
 SMOKE += ["--only", "A†y", "EI with SURE", "MC", "total variation", "--table"]
+SMOKE_SLOW = True
 
 
 def load(path, size, *, photographs):

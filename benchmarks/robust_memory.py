@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 SMOKE = ["--gigabytes", "0.01", "--small", "0.005"]
+SMOKE_SLOW = True
 SHAPE = (50, 183)
 BYTES = 4 * SHAPE[0] * SHAPE[1]
 

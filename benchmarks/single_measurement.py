@@ -21,6 +21,7 @@ from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 SMOKE = ["{ct32}", "{urban192}", "--images", "1", "--iterations", "3", "--steps", "2"]
+SMOKE_SLOW = True
 PROBLEMS = {
     "ct": (ParallelBeamCT(n_views=50), Rotations(360)),
     "inpainting": (Inpainting(0.3), Shifts()),

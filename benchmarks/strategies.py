@@ -28,6 +28,7 @@ from sklearn_ei.operators import ParallelBeamCT
 SMOKE = ["{ct16}", "--epochs", "3", "--only", "default: EI", "plain: supervised"]
 SMOKE += ["default: EI, a tenth of the slices with ground truth"]
 SMOKE += ["noise 2.0%: robust EI, R2R", "noise 2.0%: A†y, Hann"]
+SMOKE_SLOW = True
 OPERATOR = ParallelBeamCT(n_views=50)
 REFINED = ParallelBeamCT(n_views=50, n_refinements=1)
 HANN = ParallelBeamCT(n_views=50, filter="hann")

@@ -1,13 +1,15 @@
 """How long until the paper's gain over A†y: python benchmarks/time_to_gain.py CT.npz
 
-Trains with the defaults on slices [:80] without ground truth, and looks after every
-epoch, off the clock, at the PSNR of [80:] over that of Ram-Lak A†y. The paper gains
-6.7 dB. `--settings` takes other parameters of the estimator, as JSON.
+Trains on slices [:80] without ground truth, with nothing set, and looks after every
+epoch, off the clock, at the PSNR of [80:] over that of Ram-Lak A†y. It ends with the
+first epoch that gains 6.7 dB, as the paper does. `--settings` takes parameters of the
+estimator, as JSON.
 """
 
 import argparse
 import json
 import time
+from contextlib import suppress
 
 import _record
 import numpy as np
@@ -16,14 +18,18 @@ from _look import reconstruct, scale_of
 from skorch.callbacks import Callback
 
 from sklearn_ei import EquivariantReconstructor
-from sklearn_ei.groups import Rotations
 from sklearn_ei.metrics import psnr
 from sklearn_ei.operators import ParallelBeamCT
 
 NAME = "time_to_gain"
 SMOKE = ["{ct16}", "--threads", "1", "--name", "one epoch"]
 SMOKE += ["--settings", '{"max_epochs": 1}']
+SMOKE_SLOW = True
 GAIN = 6.7
+
+
+class Reached(Exception):
+    """The training need not go on."""
 
 
 class Watch(Callback):
@@ -49,6 +55,8 @@ class Watch(Callback):
             }
         )
         print(self.rows[-1], flush=True)
+        if gain - baseline >= GAIN:
+            raise Reached
         self.lost[0] += time.perf_counter() - now
         self.lost[1] += time.process_time() - cpu
 
@@ -70,10 +78,11 @@ def main():
     scale = scale_of(operator, Y[:80])
     watch = Watch(Y[80:], images[80:], baseline, scale)
     estimator = EquivariantReconstructor(
-        operator, Rotations(360), random_state=0, callbacks=[watch], **options.settings
+        operator, random_state=0, callbacks=[watch], **options.settings
     )
     watch.start = time.perf_counter(), time.process_time()
-    estimator.fit(Y[:80])
+    with suppress(Reached):
+        estimator.fit(Y[:80])
     reached = [row for row in watch.rows if row["gain_dB"] >= GAIN]
     row = {
         "machine": _record.machine(),

@@ -24,6 +24,7 @@ from sklearn_ei.model_selection import round_trip_score
 NAME = "trust_study"
 SMOKE = ["{ct64}", "{urban128}", "--problems", "compressed_sensing"]
 SMOKE += ["--noise", "noisy", "--effort", "0.01"]
+SMOKE_SLOW = True
 LEVEL = 0.9
 
 

@@ -1,4 +1,4 @@
-"""What the preset `fast` of benchmarks/paper is made of, on validation images.
+"""Transforms and networks that the defaults were chosen among, on validation images.
 
     python benchmarks/tune_presets.py ct ct100_train_128.npz [--only NAME ...]
     python benchmarks/tune_presets.py inpainting urban100_train_256.npz
@@ -23,7 +23,7 @@ import time
 import _record
 import numpy as np
 import torch
-from paper._recipes import NO_GRADIENT, TILTS_AND_ZOOMS
+from _transforms import NO_GRADIENT, TILTS_AND_ZOOMS
 from sklearn.base import clone
 
 from sklearn_ei import EquivariantReconstructor
@@ -34,6 +34,7 @@ from sklearn_ei.operators import Inpainting, ParallelBeamCT
 
 SMOKE = ["ct", "{ct16}", "--epochs", "1", "--only", "EI, tilts and zooms"]
 SMOKE += ["ground truth, tilts and zooms"]
+SMOKE_SLOW = True
 N_TRAIN, N_ALL = 70, 80
 EPOCHS = {"ct": 8, "inpainting": 10}
 

@@ -17,6 +17,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md")),
     *sorted(DOCS.glob("*.md")),
 ]
+SLOW = ("defaults.md", "first_real_scan.md", "user_guide.md")
 ROOMS = [n for n in sklearn_ei.__all__ if inspect.ismodule(getattr(sklearn_ei, n))]
 
 
@@ -33,7 +34,12 @@ def code_blocks(page):
     return [block or read(page.parent / file) for block, file in found]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def case(page):
+    marks = [pytest.mark.slow] if page.name in SLOW else []
+    return pytest.param(page, id=page.name, marks=marks)
+
+
+@pytest.mark.parametrize("page", map(case, PAGES))
 def test_code_blocks_run_in_order(page):
     blocks = code_blocks(page)
     if not blocks:

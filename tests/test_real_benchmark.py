@@ -94,7 +94,10 @@ def data(tmp_path_factory):
         ),
         axes=(1, 2),
     )
-    np.save(folder / "brain_kspace_8coils.npy", kspace.astype(np.complex64))
+    measured = np.random.default_rng(0).random((64, 64)) < 0.3
+    measured[22:42, 22:42] = True
+    kspace = (kspace * measured).astype(np.complex64)
+    np.save(folder / "brain_kspace_8coils.npy", kspace)
     return folder
 
 
@@ -162,14 +165,19 @@ def test_sinograms_are_set_up_as_they_were_measured(data, name, shape, offset):
     assert not given & set(np.round(scan.held_out_operator.angles, 6))
 
 
-def test_the_brain_keeps_lines_that_no_method_was_given(data):
+def test_the_brain_keeps_points_that_no_method_was_given(data):
     scan = _scans.load(data, "brain")
     assert isinstance(scan.operator, MRI)
-    given, rest = scan.operator.mask, scan.held_out_operator.mask
-    assert given.sum() == 16
-    assert (given ^ rest).all()
+    given, held_out = scan.operator.mask, scan.held_out_operator.mask
     kspace = np.load(data / "brain_kspace_8coils.npy")
+    measured = kspace[0] != 0
+    assert not (given & held_out).any()
+    np.testing.assert_array_equal(given | held_out, measured)
+    # The coils are known by the middle, of which nothing is held out.
+    assert given[22:42, 22:42].all()
+    assert held_out.sum() == round(0.25 * (measured.sum() - 20**2))
     np.testing.assert_allclose(scan.test[0, ..., 2], kspace[1].real * given, atol=1e-6)
+    np.testing.assert_array_equal(scan.held_out[0, ..., 3], kspace[1].imag * held_out)
     power = np.square(np.abs(scan.operator.sensitivities)).sum(axis=0)
     np.testing.assert_allclose(power, 1, atol=1e-5)
     assert scan.quality(scan.reference)["psnr"] > 100

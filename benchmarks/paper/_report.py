@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from statistics import mean, stdev
 
-from ._recipes import DIP, PRESETS, TITLES, Spec
+from ._recipes import CLASSICAL, DIP, PRESETS, TITLES, Spec
 from ._tables import (
     PAPER,
     PAPER_ALPHA,
@@ -82,11 +82,13 @@ def render(page, runs):
 def select(runs, spec, preset):
     """Return one run a seed, with the most epochs, that saw the whole data set."""
     spec = spec.canonical(preset)
-    wanted = (spec.problem, spec.strategy, preset, spec.alpha, None)
+    any_preset = spec.strategy in CLASSICAL  # which have nothing to preset
+    wanted = (spec.problem, spec.strategy, spec.alpha, None, preset)
     chosen = {}
     for run in runs:
         of = run["run"]
-        key = (of["problem"], of["strategy"], of["preset"], of["alpha"], of["sample"])
+        its = preset if any_preset else of["preset"]
+        key = (of["problem"], of["strategy"], of["alpha"], of["sample"], its)
         if key != wanted:
             continue
         before = chosen.get(of["seed"])
@@ -97,8 +99,16 @@ def select(runs, spec, preset):
 
 def _cell(runs, measure="psnr", form=".2f"):
     values = [run["test"][measure] for run in runs if measure in run["test"]]
-    if not values:
-        return _NOT_RUN
+    return _spread(values, form) if values else _NOT_RUN
+
+
+def _ssim(runs):
+    """Return the mean; seeds hardly differ."""
+    return f"{mean(run['test']['ssim'] for run in runs):.3f}"
+
+
+def _spread(values, form):
+    """Return a mean, and the standard deviation of several seeds."""
     spread = f" ± {stdev(values):{form}}" if len(values) > 1 else ""
     return f"{mean(values):{form}}{spread}"
 
@@ -127,7 +137,7 @@ def _table1(problem, runs):
                 continue
             values = [_cell(found, m) for m in measures]
             extra = f" ({values[1]})" if len(values) > 1 else ""
-            cells.append(f"{values[0]}{extra}, {_cell(found, 'ssim', '.3f')}")
+            cells.append(f"{values[0]}{extra}, {_ssim(found)}")
         paper = PAPER[problem].get(spec.strategy)
         rows.append([spec.title, _of_paper(paper), *cells])
     return _table(head, rows)
@@ -173,7 +183,7 @@ def _crime(runs):
         cells = []
         for preset in PRESETS[:2]:
             found = select(runs, spec, preset)
-            ssim = f", {_cell(found, 'ssim', '.3f')}" if found else ""
+            ssim = f", {_ssim(found)}" if found else ""
             cells.append(_cell(found) + ssim)
         rows.append([spec.title, *cells])
     return _table(head, rows)
@@ -186,13 +196,19 @@ def _gaps(runs):
         for strategy in ("mc", "ei", "supervised"):
             title = f"figure {number}: {problem}, {TITLES[strategy]}"
             spec = Spec(problem, strategy)
-            found = [r for preset in PRESETS for r in select(runs, spec, preset)]
-            if not found:
+            found = {preset: select(runs, spec, preset) for preset in PRESETS}
+            if not any(found.values()):
                 rows.append([title, "–", _NOT_RUN, _NOT_RUN, _NOT_RUN])
-            for run in found:
-                train, test = (run["curve"][part][-1] for part in ("train", "test"))
-                values = (f"{v:.2f}" for v in (train, test, train - test))
-                rows.append([title, f"`{run['run']['preset']}`", *values])
+            for preset, seeds in found.items():
+                if seeds:
+                    curves = [run["curve"] for run in seeds]
+                    train, test = (
+                        [curve[part][-1] for curve in curves]
+                        for part in ("train", "test")
+                    )
+                    gap = [a - b for a, b in zip(train, test, strict=True)]
+                    cells = (_spread(values, ".2f") for values in (train, test, gap))
+                    rows.append([title, f"`{preset}`", *cells])
     return _table(head, rows)
 
 

@@ -3,70 +3,71 @@
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_ei import operators
 from sklearn_ei.datasets import read_numpy
-from sklearn_ei.operators import MRI
+from sklearn_ei.operators import MRI, estimate_sensitivities
 
-from ._scan import N_REFINEMENTS, Scan
+from ._scan import Scan
 
-ACCELERATION = 4
+HELD_OUT = 0.25  # of the points outside the calibration region
+# Of SENSE, which A†y of all points is.
+N_ITERATIONS = 10
 
 
 def brain(path, **_):
-    """Every fourth line of k-space, the middle ones among them."""
+    """Points of a Poisson-disc scan, a quarter of which no method is given.
+
+    The scan holds 12 % of k-space: all points of a square in the middle, from which
+    coil sensitivities are estimated, and every eighth or so outside. Of the latter,
+    some are held out.
+    """
     kspace = read_numpy(path).data
-    lines = np.abs(kspace).sum(axis=(0, 1)) > 0
-    drawn = MRI(ACCELERATION, kspace.shape[1:])
-    given = drawn.measured_entries().any(axis=0) & lines
-    few = clone(drawn).set_params(mask=given)
-    maps = sensitivities(kspace * given, few.calibration_lines())
+    measured = np.abs(kspace).sum(axis=0) > 0
+    outside = np.flatnonzero(measured & ~calibration(measured))
+    held_out = np.zeros(measured.shape, dtype=bool)
+    drawn = np.random.default_rng(0).choice(
+        outside, round(HELD_OUT * len(outside)), replace=False
+    )
+    held_out.flat[drawn] = True
+    given = measured & ~held_out
+    maps = estimate_sensitivities(kspace[np.newaxis] * given)[0]
     some, rest, everything = (
-        MRI(mask=mask, image_shape=kspace.shape[1:], sensitivities=maps)
-        for mask in (given, lines & ~given, lines)
+        MRI(mask=mask, image_shape=measured.shape, sensitivities=maps)
+        for mask in (given, held_out, measured)
     )
     Y = channels(kspace)[np.newaxis]
-    reference = clone(everything).set_params(n_refinements=N_REFINEMENTS)
+    reference = clone(everything).set_params(n_refinements=N_ITERATIONS)
     return Scan(
         "brain",
         "brain, eight coils",
         some,
-        Y * given[:, np.newaxis],
-        Y * given[:, np.newaxis],
+        Y * given[..., np.newaxis],
+        Y * given[..., np.newaxis],
         reference.reconstruct(Y),
         rest,
-        Y * (lines & ~given)[:, np.newaxis],
+        Y * held_out[..., np.newaxis],
         setup={
             "operator": "MRI",
-            "image_shape": list(kspace.shape[1:]),
+            "image_shape": list(measured.shape),
             "n_coils": len(kspace),
-            "lines": f"{given.sum()} of {lines.sum()}",
+            "points": f"{given.sum()} of {measured.sum()}",
+            "of k-space": f"{given.mean():.1%}",
         },
     )
 
 
-def sensitivities(kspace, calibration):
-    """Return coil sensitivities (n_coils, H, W) from the lines in the middle.
+def calibration(measured):
+    """Return the largest square in the middle of k-space that is measured whole."""
+    height, width = measured.shape
+    middle, half = (height // 2, width // 2), 0
+    while half < min(middle) and measured[_square(middle, half + 1)].all():
+        half += 1
+    region = np.zeros_like(measured)
+    region[_square(middle, half)] = True
+    return region
 
-    Smooth images of the coils, each divided by the root of the sum of their squares
-    [1]_; where the library has an estimate of its own, that.
 
-    References
-    ----------
-    .. [1] K. P. Pruessmann et al., "SENSE: Sensitivity encoding for fast MRI",
-       Magnetic Resonance in Medicine 42 (1999).
-    """
-    if hasattr(operators, "estimate_sensitivities"):
-        return operators.estimate_sensitivities(kspace[np.newaxis])[0]
-    n_rows = kspace.shape[1]
-    width = len(calibration)
-    window = np.zeros(kspace.shape[1:])
-    rows = np.arange(n_rows // 2 - width // 2, n_rows // 2 - width // 2 + width)
-    smooth = np.hanning(width + 2)[1:-1]  # without the zeros at the ends
-    window[np.ix_(rows, calibration)] = np.outer(smooth, smooth)
-    axes = (-2, -1)
-    shifted = np.fft.ifftshift(kspace * window, axes=axes)
-    coils = np.fft.fftshift(np.fft.ifft2(shifted, axes=axes), axes=axes)
-    return coils / np.sqrt(np.square(np.abs(coils)).sum(axis=0))
+def _square(middle, half):
+    return tuple(slice(i - half, i + half) for i in middle)
 
 
 def channels(kspace):

@@ -5,7 +5,7 @@ import torch
 from ..utils.cgls import cgls
 from ._classical import ClassicalReconstructor, Solution
 from ._projected_gradient import nonnegative_least_squares
-from ._regularization import GeneralisedCrossValidation
+from ._regularization import GeneralisedCrossValidation, HeldOutError
 
 _START = 1e-3
 
@@ -73,6 +73,11 @@ class TikhonovReconstructor(ClassicalReconstructor):
     half decades as long as that falls by 0.5 % and iterations converge, and ends in
     the vertex of a parabola: 5 to 10 reconstructions of twice these samples. Where
     all measurements are zero, λ is 1e-3.
+
+    Where every point is measured by several channels of one image, as by the coils of
+    MRI, the others all but tell the one that is left out, and λ would be far too
+    small: there it minimises the error in predicting whole points, as for
+    :class:`TotalVariationReconstructor`.
 
     References
     ----------
@@ -157,7 +162,6 @@ class TikhonovReconstructor(ClassicalReconstructor):
 
     def _error(self, operator, y):
         # Of the linear problem, also for x ≥ 0.
-        return (
-            GeneralisedCrossValidation(self._least_squares, operator, y),
-            _START,
-        )
+        sees_each_point_again = y.shape[1] > operator.adjoint(y[:1]).shape[1]
+        Error = HeldOutError if sees_each_point_again else GeneralisedCrossValidation
+        return Error(self._least_squares, operator, y), _START

@@ -436,6 +436,60 @@ def test_auto_of_tikhonov_is_generalised_cross_validation():
     assert bounded.regularization_ == tikhonov.regularization_
 
 
+def test_auto_of_tikhonov_leaves_out_all_coils_of_a_point():
+    """Other coils all but tell one coil: what is left of it is no noise to judge by."""
+    rng = np.random.default_rng(0)
+    images = squares(2, (32, 32)) + 0j
+    down, across = np.mgrid[-1:1:32j, -1:1:32j]
+    coils = np.stack(
+        [
+            np.exp(-0.7 * ((down - a) ** 2 + (across - b) ** 2) + 1j * a * across)
+            for a in (-1, 1)
+            for b in (-1, 1)
+        ]
+    )
+    nearly = coils * np.exp(0.1 * np.sin(3 * down) + 0.1j * np.cos(3 * across))
+    coils, nearly = (s / np.linalg.norm(s, axis=0) for s in (coils, nearly))
+    mask = rng.random((32, 32)) < 0.3
+    mask[10:22, 10:22] = True
+    Y = MRI(mask=mask, image_shape=mask.shape, sensitivities=coils).measure(images)
+    noise = rng.normal(size=Y.shape) + 1j * rng.normal(size=Y.shape)
+    Y = Y + 0.02 * mask * noise
+
+    def operator(mask):
+        return MRI(mask=mask, image_shape=mask.shape, sensitivities=nearly)
+
+    tikhonov = TikhonovReconstructor(operator(mask)).fit(Y)
+    chosen, norm = tikhonov.regularization_, tikhonov.operator_norm_
+    grid = 10.0 ** np.arange(-4, 0, 0.25)
+    errors = np.zeros(len(grid))
+    for _ in range(3):
+        kept = mask & (rng.random(mask.shape) > 0.1)
+        held_out = mask & ~kept
+        A = dense_complex(operator(kept), mask.shape) / norm
+        left, values, right = np.linalg.svd(A, full_matrices=False)
+        given = (kept * Y).reshape(2, -1) @ left.conj() / norm
+        for i, weight in enumerate(grid):
+            x = (given * values / (values**2 + 0.9 * weight)) @ right.conj()
+            found = operator(held_out).measure(x.reshape(2, *mask.shape))
+            errors[i] += np.square(np.abs(found - held_out * Y)).sum()
+    best = grid[np.argmin(errors)]
+    assert best / 2.5 < chosen < 2.5 * best
+    scores = [
+        TikhonovReconstructor(operator(mask), regularization=weight)
+        .fit(Y)
+        .score(Y, images)
+        for weight in grid[::2]
+    ]
+    assert tikhonov.score(Y, images) > max(scores) - 2
+
+
+def dense_complex(operator, shape):
+    """Return A of complex images as a complex matrix."""
+    units = np.eye(np.prod(shape)).reshape(-1, *shape) + 0j
+    return operator.measure(units).reshape(len(units), -1).T
+
+
 @each_estimator
 def test_auto_where_there_is_nothing_to_tell_it_by(Estimator):
     start = {TikhonovReconstructor: 1e-3, TotalVariationReconstructor: 1e-2}[Estimator]

@@ -57,6 +57,7 @@ def test_honest_files_and_their_rewritten_copies_go_on(kind, sources, tmp_path):
     assert resumed.history_[:, "train_loss"] == whole.history_[:, "train_loss"]
 
 
+@pytest.mark.slow
 def test_forged_checkpoints_are_refused(sources, tmp_path, monkeypatch):
     """Before anything is loaded: Adam's fused kernel would crash on some."""
     monkeypatch.chdir(tmp_path)  # names of sockets have to be short

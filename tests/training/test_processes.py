@@ -175,7 +175,9 @@ def alone():
 
 def assert_equal_results(found, expected):
     weights, losses, *rest = found
-    np.testing.assert_allclose(losses, expected[1], rtol=1e-5)
+    # Gradients are summed in another order; by how much that shows depends on the
+    # processor.
+    np.testing.assert_allclose(losses, expected[1], rtol=1e-4)
     assert rest == list(expected[2:])
     for name, tensor in weights.items():
         np.testing.assert_allclose(
@@ -222,13 +224,11 @@ def test_three_processes_with_uneven_batches(alone, tmp_path):
     "command",
     [
         "torch.distributed.run --nproc-per-node=2 --master-port={}",
-        pytest.param(
-            "accelerate.commands.launch --multi_gpu --num_processes=2 "
-            "--main_process_port={}",
-            marks=pytest.mark.slow,
-        ),
+        "accelerate.commands.launch --multi_gpu --num_processes=2 "
+        "--main_process_port={}",
     ],
 )
+@pytest.mark.slow
 def test_the_script_of_the_guide(command, tmp_path):
     pytest.importorskip("accelerate")
     page = Path(__file__).parents[2] / "doc" / "many_machines.md"
