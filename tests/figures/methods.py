@@ -110,16 +110,18 @@ def noisy_scores():
     for beside, name in {**linear, "**…, second measurement noisy**": default}.items():
         yield f"| {beside} | {np.mean(exact[name]):.2f} | {max(exact[name]):.2f} |"
     cases = {
-        "CT, seed 0": ("ct, 2 %", "0"),
-        "CT, seed 1": ("ct, 2 %", "1"),
+        "CT, 2 %, seed 0": ("ct, 2 %", "0"),
+        "CT, 2 %, seed 1": ("ct, 2 %", "1"),
+        "CT, 0.5 %": ("ct, 0.5 %", "0"),
         "lost pixels": ("lost pixels, 5 %", "0"),
     }
     for beside, (problem, seed) in cases.items():
         runs = (
-            result["runs"][f"{problem} | {seed} | {alpha}"]["psnr"]
-            for alpha in (0, 1, 10, 100, 1000)
+            result["runs"].get(f"{problem} | {seed} | {alpha}")
+            for alpha in (0, 1, 10, 100, 1000, 10000)
         )
-        yield f"| {beside} | {' | '.join(f'{psnr:.2f}' for psnr in runs)} |"
+        cells = (f"{run['psnr']:.2f}" if run else "–" for run in runs)
+        yield f"| {beside} | {' | '.join(cells)} |"
     networks = {
         "round trip, unseen part, against y (the one above)": "round trip",
         **both,
