@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.figures import instruments, methods
+from tests.figures import instruments, methods, peers
 from tests.figures.guard import EXCEPTIONS, FIGURE, QUOTED, in_one_line, prose
 from tests.figures.recorded import RESULTS, ROOT, load
 
@@ -202,6 +202,7 @@ def results():
     yield f"ten times as much costs {plain[0] - plain[1]:.1f} dB"
     plain = [np.mean(paper(f"inpainting-plain-ei-alpha{a}")) for a in (1, 10)]
     yield f"10 costs {plain[0] - plain[1]:.1f} dB"
+    yield from peers.rival()
 
 
 PAGES = {
