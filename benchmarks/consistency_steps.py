@@ -24,6 +24,7 @@ from sklearn_ei.operators import ParallelBeamCT
 
 SMOKE = ["{ct16}", "--size", "16", "--epochs", "1", "--seeds", "0"]
 SMOKE += ["--noise", "0"]
+SMOKE_SLOW = True
 NAME = "consistency_steps"
 TRAIN, VALID = slice(0, 70), slice(70, 80)
 # How many steps, and where their interval begins; None: equal steps.
