@@ -2,6 +2,7 @@
 
 import torch
 
+from ..operators import part_of
 from ..utils.cgls import cgls
 from ._classical import ClassicalReconstructor, Solution
 from ._projected_gradient import nonnegative_least_squares
@@ -162,6 +163,7 @@ class TikhonovReconstructor(ClassicalReconstructor):
 
     def _error(self, operator, y):
         # Of the linear problem, also for x ≥ 0.
-        sees_each_point_again = y.shape[1] > operator.adjoint(y[:1]).shape[1]
+        part, one = part_of(operator, y[:1])  # what is known beside measurements alone
+        sees_each_point_again = one.shape[1] > part.adjoint(one).shape[1]
         Error = HeldOutError if sees_each_point_again else GeneralisedCrossValidation
         return Error(self._least_squares, operator, y), _START

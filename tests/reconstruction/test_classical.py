@@ -482,6 +482,11 @@ def test_auto_of_tikhonov_leaves_out_all_coils_of_a_point():
         for weight in grid[::2]
     ]
     assert tikhonov.score(Y, images) > max(scores) - 2
+    # Where coils are estimated from each measurement, A is known beside it alone.
+    own = MRI(mask=mask, image_shape=mask.shape, sensitivities=len(coils))
+    estimated = TikhonovReconstructor(own).fit(Y)
+    assert best / 10 < estimated.regularization_ < 10 * best
+    assert np.isfinite(estimated.predict(Y)).all()
 
 
 def dense_complex(operator, shape):
