@@ -3,7 +3,6 @@
 import ast
 import importlib
 import inspect
-import json
 import re
 from pathlib import Path
 
@@ -145,24 +144,6 @@ def test_docstrings_are_numpydoc(name):
     for one in checked:
         errors = validate(one)["errors"]
         assert not [e for e in errors if e[0] not in UNASKED], one
-
-
-def test_the_table_of_groups_is_what_the_benchmark_found():
-    rows = json.loads(read(ROOT / "benchmarks/results/which_group.json"))["rows"]
-    table = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in read(DOCS / "which_group.md").splitlines()
-        if line.startswith("|")
-    ]
-    header, shown = table[0], {row[0]: row[1:] for row in table[2:]}
-    for instrument, answers in rows.items():
-        assert list(answers) == header[1:]
-        for cell, answer in zip(shown[instrument], answers.values(), strict=True):
-            word, _, share = cell.partition(", ")
-            assert answer["verdict"].lower().startswith(word)
-            if word == "fail":
-                seen = answer["rank_interval"][1] / answer["n"]
-                assert share == f"{int(100 * seen)} %"
 
 
 def test_examples_are_numbered_questions():

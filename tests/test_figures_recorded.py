@@ -10,8 +10,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.figures import instruments, methods, peers
-from tests.figures.guard import EXCEPTIONS, FIGURE, QUOTED, in_one_line, prose
+from tests.figures import docstrings, instruments, methods, peers, scores
+from tests.figures.guard import EXCEPTIONS, QUOTED, figures, in_one_line, prose
 from tests.figures.recorded import RESULTS, ROOT, load
 
 if not RESULTS.exists():
@@ -218,11 +218,17 @@ PAGES = {
     "doc/results.md": results,
     **instruments.PAGES,
     **methods.PAGES,
+    **scores.PAGES,
+    **docstrings.PAGES,
 }
 ALL_PAGES = [
     *(f"{name}.md" for name in ("README", "CHANGES", "CONTRIBUTING")),
     *(f"doc/{path.name}" for path in sorted((ROOT / "doc").glob("*.md"))),
     *(f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.*"))),
+    *(
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "sklearn_ei").rglob("*.py"))
+    ),
 ]
 
 
@@ -248,7 +254,7 @@ def test_there_is_no_other_figure(page):
     assert [words for words in known if words not in text] == []
     for line in [*lines_of(page), *known]:
         text = text.replace(line, " … ")
-    assert FIGURE.findall(text) == []
+    assert figures(text) == []
 
 
 def test_what_is_excepted_is_on_a_page():
@@ -261,8 +267,14 @@ def test_what_is_excepted_is_on_a_page():
         ("EI | 38.85 | 0.97", ["38.85"]),
         ("gains 0.5 dB in 20 s and 1.5 GB", ["0.5 dB", "20 s", "1.5 GB"]),
         ("takes 2.5 times, three times as long", ["2.5 times", "three times as long"]),
-        ("256 × 256 pixels, MRI ×4, 30 % of 50 views, torch 2.4, 8 × 8 digits", []),
+        ("256 × 256 pixels, MRI ×4, 50 views, torch 2.4, 8 × 8 digits", []),
+        ("seen: 45%, 83–84 %, 0.3 %", ["45%", "83–84 %", "0.3 %"]),
+        ("is 6 to 7 % ahead in 13.4 % more time", ["6 to 7 %", "13.4 %"]),
+        ("noise of 2 % and 0.5 % of the largest, 10 % noise, 2 % of noise", []),
+        ("30 % lost pixels, has lost 30 %, 30 % of the pixels are dead", []),
+        ("90 % intervals, which # %% 24 #%%", []),
+        ('max_bytes="4 GB", seconds. s', []),
     ],
 )
 def test_figures_are_told_from_sizes(text, found):
-    assert FIGURE.findall(text) == found
+    assert figures(text) == found

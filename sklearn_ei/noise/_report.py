@@ -125,7 +125,7 @@ def estimate_noise(operator, y):
 
     Where F leaves nothing (A with full row rank, such as lost pixels) nothing is
     told. High-pass filters of y itself cannot replace F there: of inpainting data
-    with 0.5 % noise they take 1.4 to 4 times too much.
+    they take far too much.
 
     References
     ----------

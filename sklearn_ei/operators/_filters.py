@@ -26,7 +26,7 @@ def ramp_filter_matrix(n_bins, bin_size, filter="auto"):
 
     (A. C. Kak and M. Slaney, "Principles of Computerized Tomographic Imaging",
     1988, eq. 3.61), then windowed in frequency. Sampling ``|f|`` in frequency
-    instead would lose the mean of each view, and about 0.9 dB.
+    instead would lose the mean of each view.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def ramp_filter_matrix(n_bins, bin_size, filter="auto"):
     odd = offsets % 2 == 1
     kernel[odd] = -1 / (np.pi * offsets[odd]) ** 2
     if filter not in ("auto", "ram-lak"):
-        # A grid several times longer than the kernel: windowing is then the
+        # A grid much longer than the kernel: windowing is then the
         # (linear) convolution with the window's own impulse response.
         length = int(2 ** np.ceil(np.log2(8 * n_bins)))
         padded = np.zeros(length)

@@ -55,7 +55,7 @@ class ParallelBeamCT(RayTransformOperator):
         with a unit, estimated as 16 bytes · n_rays · 2 max(H, W), and half or a
         quarter of that where the scan has :meth:`symmetries`. Beyond it the rays
         are followed anew at each call, which needs next to no memory and takes
-        ten times longer or more.
+        much longer.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class ParallelBeamCT(RayTransformOperator):
 
     Views spread evenly over a half or a full turn are mirrored copies of each
     other: a quarter of A is stored, and applied to four copies of the images at
-    once, which takes a quarter of the memory and less than half of the time.
+    once, which takes a quarter of the memory, and less time.
 
     Examples
     --------

@@ -72,8 +72,8 @@ def apply_sparse(x, matrix, transpose):
     ----------
     x : torch.Tensor of shape (batch, n)
     matrix, transpose : torch.Tensor
-        A of shape (m, n) and Aᵀ, both CSR: the transpose of a CSR product is an
-        order of magnitude slower than a second CSR product.
+        A of shape (m, n) and Aᵀ, both CSR: the transpose of a CSR product is
+        much slower than a second CSR product.
 
     Returns
     -------

@@ -101,10 +101,10 @@ def choose_steps(n_samples, max_epochs, batch_size, noisy, *, at_least=1):
 
     Notes
     -----
-    Without noise, steps on one sample gain more than half as many on two: 0.8 dB on
-    slices of CT100 to validate with. With noise, batches of two. A single measurement
-    needs some hundred; more of them need more, but less than in proportion, as they
-    are alike: as many steps as look at 180 √n samples, and at least 300.
+    Without noise, steps on one sample gain more than half as many on two. With noise,
+    batches of two. A single measurement needs some hundred; more of them need more, but
+    less than in proportion, as they are alike: as many steps as look at 180 √n samples,
+    and at least 300.
     """
     if batch_size == "auto":
         batch_size = max(2 if noisy and n_samples > 1 else 1, at_least)

@@ -58,7 +58,7 @@ class DeepImagePriorReconstructor(OperatorEstimator):
     width : int, default=None
         Channels of the first level of the network. None: 32 for the
         encoder–decoder, 16 for the U-Net; the papers have 128 and 64, whose
-        iterations take 6 to 10 times as long on a processor.
+        iterations take much longer on a processor.
     depth : int, default=None
         Levels of the network. None: 5 for the encoder–decoder, 4 for the U-Net.
     n_iterations : int, default=5000

@@ -11,7 +11,7 @@ _CHECK_EVERY = 20
 _NEIGHBOURHOOD = 0.1
 # Measured on CT, noise-free and noisy, and on lost pixels (λ = 1e-2 to 3e-6): the
 # largest step for the sum of both dual blocks, the same for each, and relaxation
-# close to its limit of 2 need a half to a third of the iterations of plain steps.
+# close to its limit of 2 need far fewer iterations than plain steps.
 _RELAXATION = 1.9
 _PRIMAL_STEP = 0.3  # times λ^−½: images are of size 1, and duals of size λ
 _SMALLEST = 1e-8  # below it λ no longer changes the step sizes

@@ -10,7 +10,7 @@ _WARM_UP = 0.05  # share of the steps
 class WarmUpCosine(Callback):
     """Raise the learning rate linearly, then let it decay to zero as a cosine.
 
-    Without the rise, the first steps of an untrained network can cost a dB at the
+    Without the rise, the first steps of an untrained network can cost quality at the
     end.
 
     Parameters

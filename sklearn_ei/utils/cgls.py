@@ -9,7 +9,7 @@ def cgls(
     """Return x and y − A x of min ‖A x − y‖ by CGLS from zero.
 
     x never leaves the range of Aᵀ, and converges to A†y. SciPy's ``lsmr`` takes
-    one right-hand side; operators are several times faster on batches.
+    one right-hand side; operators are faster on batches.
 
     Parameters
     ----------

@@ -28,8 +28,8 @@ def choose_n_threads(most, seconds=0.3):
     Notes
     -----
     Threads of one tensor operation wait for each other. Where other processes have
-    the cores, that is most of what they do, and two threads may take several times as
-    long as one.
+    the cores, that is most of what they do, and two threads may take much longer than
+    one.
 
     Idle cores are watched, as the load average lags by a minute. It stands in where
     the system has nothing to watch (macOS).

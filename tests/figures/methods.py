@@ -1,8 +1,8 @@
-"""Figures on the pages about training, baselines, scores and speed."""
+"""Figures on the pages about training, baselines, real scans and speed."""
 
 import numpy as np
 
-from .recorded import load, signed, span
+from .recorded import load
 
 
 def baselines():
@@ -37,111 +37,6 @@ def contributing():
     rows = load("tune_defaults")["rows"]
     one, three = rows["depth 3, A† not refined"], rows["three networks, a third"]
     yield f"place of one {three['psnr'] - one['psnr']:.1f} dB at equal processor time"
-
-
-def model_selection():
-    result = load("alpha_study")
-    chosen = result["summary"]
-    cases = [
-        f"{problem} | {noise}"
-        for problem in ("ct", "inpainting", "mri", "compressed_sensing")
-        for noise in ("clean", "noisy")
-    ]
-
-    def loss(case, name):
-        value = max(
-            seed["dB_below_best"] for seed in chosen[f"{case} | {name}"].values()
-        )
-        return f"{value:.2f}" if value < 10 else f"{value:.1f}"
-
-    def rank(case, name):
-        seeds = chosen[f"{case} | {name}"].values()
-        return f"{np.mean([seed['spearman'] for seed in seeds]):.2f}"
-
-    shown = {
-        "**round trip, unseen part**": "round trip, unseen part",
-        "round trip, all of it": "round trip, all",
-        "held out, second pass": "held out, round trip",
-        "held out": "held out",
-        "equivariance": "equivariance",
-        "measurement error": "measurement error",
-        "PSNR of the 10 others": "PSNR of [70:80]",
-    }
-    ranked = "round trip, unseen part", "held out, round trip", "PSNR of [70:80]"
-    for beside, name in shown.items():
-        yield f"| {beside} | {' | '.join(loss(case, name) for case in cases)} |"
-        if name in ranked:
-            yield f"| {beside} | {' | '.join(rank(case, name) for case in cases)} |"
-    psnrs = {}
-    for key, run in result["runs"].items():
-        problem, noise, seed, alpha = key.split(" | ")
-        if problem != "ct" and float(alpha):
-            psnrs.setdefault((problem, noise, seed), []).append(run["psnr"])
-    most = np.ceil(10 * max(map(np.ptp, psnrs.values()))) / 10
-    yield f"every α above 0 is within {most} dB of the best"
-    told = {
-        name: chosen[f"ct | told | {name}"]["0"]["dB_below_best"]
-        for name in ("round trip, unseen part", "held out, round trip")
-    }
-    yield f"α = 0, {told['round trip, unseen part']:.2f} dB below, and"
-    yield f"`held_out_score` {told['held out, round trip']:.2f} dB below."
-    held_out = chosen["ct | told | held out"]["0"]
-    assert held_out["alpha"] == 10**4
-    yield f"chose α = 10⁴, {held_out['dB_below_best']:.2f} dB below the best."
-    ct, lost = (run["cost_in_fits"] for run in load("alpha_path")["runs"].values())
-    yield f"{ct:.2f} times its processor time in all for CT ("
-    yield f"and {lost:.2f} times for lost pixels,"
-
-
-def noisy_scores():
-    """Yield the lines on scores where the noise is known."""
-    exact, result = load("alpha_linear")["summary"], load("alpha_noise")
-    corrected = {  # errors against A x
-        "A†A f(y) alone, against A x": "seen",
-        "unseen part, against A x": "corrected",
-        "…, second measurement noisy": "corrected, noisy again",
-        "all of it, against A x, second measurement noisy": "all, corrected, "
-        "noisy again",
-        "A†A f(y) and the unseen part, against A x": "seen, and corrected",
-    }
-    both = {"round trip, all of it, against y": "round trip, all", **corrected}
-    default = "seen, and corrected, noisy again"
-    linear = {"round trip, unseen part, against y": "round trip", **both}
-    for beside, name in {**linear, "**…, second measurement noisy**": default}.items():
-        yield f"| {beside} | {np.mean(exact[name]):.2f} | {max(exact[name]):.2f} |"
-    cases = {
-        "CT, 2 %, seed 0": ("ct, 2 %", "0"),
-        "CT, 2 %, seed 1": ("ct, 2 %", "1"),
-        "CT, 0.5 %": ("ct, 0.5 %", "0"),
-        "lost pixels": ("lost pixels, 5 %", "0"),
-    }
-    for beside, (problem, seed) in cases.items():
-        runs = (
-            result["runs"].get(f"{problem} | {seed} | {alpha}")
-            for alpha in (0, 1, 10, 100, 1000, 10000)
-        )
-        cells = (f"{run['psnr']:.2f}" if run else "–" for run in runs)
-        yield f"| {beside} | {' | '.join(cells)} |"
-    networks = {
-        "round trip, unseen part, against y (the one above)": "round trip",
-        **both,
-        "… of y + τn, against y − n/τ (R2R)": "recorrupted",
-        "**…, second measurement noisy: `score(Y)`**": default,
-        "held out": "held out",
-        "held out, second pass": "held out, round trip",
-        "equivariance": "equivariance",
-    }
-    for beside, name in networks.items():
-        rows = (
-            result["summary, psnr"][f"{problem} | {name}"][seed]
-            for problem, seed in cases.values()
-        )
-        cells = (
-            f"{row['alpha']:g}: {row['dB_below_best']:.2f} "
-            f"({signed(row['spearman'], 2)})"
-            for row in rows
-        )
-        yield f"| {beside} | {' | '.join(cells)} |"
 
 
 def speed():
@@ -242,45 +137,12 @@ def training():
     yield f"it gains {fast['psnr'] - ei['psnr']:.1f} dB for {more:.0f} % more time,"
 
 
-def trust():
-    rows = load("trust_study")["rows"]
-
-    def over_seeds(case):
-        return [row for key, row in rows.items() if key.startswith(f"{case} | ")]
-
-    lost = " of the lost ones"
-    for shown, case, of in (
-        ("CT, 25 views", "ct | clean", ""),
-        ("CT, 25 views, 2 % noise", "ct | noisy", ""),
-        ("lost pixels, 30 %", "inpainting | clean", lost),
-        ("lost pixels, 10 % noise", "inpainting | noisy", ""),
-        ("MRI ×4", "mri | clean", ""),
-        ("MRI ×4, 10 % noise", "mri | noisy", ""),
-        ("8 × 8 digits, 32 random projections", "compressed_sensing | clean", ""),
-        ("… with noise", "compressed_sensing | noisy", ""),
-    ):
-        seeds = over_seeds(case)
-        cells = [
-            f"{span([100 * row[kind]['mean'] for row in seeds])} %{of}"
-            for kind in ("uncalibrated", "calibrated")
-        ]
-        cells.append(span([row["rank_correlation"] for row in seeds], 2))
-        if of:
-            among = span([row["rank_correlation_unmeasured"] for row in seeds], 2)
-            cells[-1] += f"; {among} among the lost"
-        yield f"| {shown} | {' | '.join(cells)} |"
-    followed = {
-        case: [row["null_space_fraction_correlation"] for row in over_seeds(case)]
-        for case in {key.rpartition(" | ")[0] for key in rows}
-    }
-    frames = followed.pop("inpainting | clean")
-    others = [value for values in followed.values() for value in values]
-    yield f"lost pixels (rank correlation {span(frames, 2)}), and"
-    yield f"nowhere else ({span(others, 2, ' to ')})."
-
-
 def real_results():
     """What is beside the tables, which have a test of their own."""
+    brain = load("real/brain-ei-seed0")["setup"]
+    points = int(brain["points"].split(" of ")[1]) / np.prod(brain["image_shape"])
+    yield f"a Poisson disc of {100 * points:.1f} % of the points"
+    yield f"the middle, {brain['of k-space'].replace('%', ' %')} of k-space"
     volume = load("real/volume")
     test = volume["test"]
     yield f"All {volume['n_rows']} rows of DLS,"
@@ -295,9 +157,7 @@ def real_results():
 PAGES = {
     "CONTRIBUTING.md": contributing,
     "doc/baselines.md": baselines,
-    "doc/model_selection.md": lambda: [*model_selection(), *noisy_scores()],
     "doc/real_results.md": real_results,
     "doc/speed.md": speed,
     "doc/training.md": training,
-    "doc/trust.md": trust,
 }
