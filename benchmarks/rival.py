@@ -33,6 +33,7 @@ import torch
 from _deepinv import SIZE, Physics, make_losses, make_model
 from _look import scale_of
 from skorch.callbacks import Callback
+from torch.optim.swa_utils import AveragedModel
 
 from sklearn_ei import EquivariantReconstructor
 from sklearn_ei.metrics import psnr
@@ -55,11 +56,13 @@ DEFAULT = {
     "group": "similarity",  # any angle, zooms of 0.7 to 1; or "rotations"
     "no_grad": True,  # through x2
     "loss": "EI",  # or "splitting"
+    "averaged": False,  # weights over steps, as ours are
 }
 ARTIFACT = {"model": "artifact"}
 GRADIENT = {"model": "gradient"}
 CG = {"model": "cg", "n_inner": 10}
 FILTERED = {"model": "filtered"}
+AVERAGED = FILTERED | {"averaged": True}
 TUNE = {
     "A†": ARTIFACT,
     "A†, lr 1e-3": ARTIFACT | {"lr": 1e-3},
@@ -76,9 +79,10 @@ TUNE = {
     "filtered, lr 1e-2": FILTERED | {"lr": 1e-2},
     "filtered, five networks": FILTERED | {"n_stages": 5},
     "filtered, rotations": FILTERED | {"group": "rotations"},
+    "filtered, averaged": AVERAGED,
     "filtered, splitting": FILTERED | {"loss": "splitting"},
 }
-FINAL = {"filtered": FILTERED, "A†": ARTIFACT}
+FINAL = {"filtered": FILTERED, "filtered, averaged": AVERAGED, "A†": ARTIFACT}
 
 
 class Problem(NamedTuple):
@@ -112,6 +116,11 @@ class Looks:
         self.lost += time.process_time() - began
 
 
+def step_of_average(average, weights, n_averaged):
+    """Move an average towards new weights as ours moves."""
+    return average + (weights - average) * max(9 / (10 + n_averaged), 1e-3)
+
+
 def train_deepinv(problem, settings, seed, seconds, n_looks):
     """Train one model of deepinv for so many seconds."""
     torch.manual_seed(seed)
@@ -124,12 +133,15 @@ def train_deepinv(problem, settings, seed, seconds, n_looks):
         model = loss.adapt_model(model)
     splits = {"update_parameters": True} if settings["loss"] == "splitting" else {}
     optimizer = torch.optim.Adam(model.parameters(), settings["lr"], fused=True)
+    shown = model
+    if settings["averaged"]:
+        shown = AveragedModel(model, avg_fn=step_of_average, use_buffers=True)
     Y, test = (torch.from_numpy(y)[:, None] for y in (problem.Y, problem.test))
 
     @torch.no_grad()
     def reconstruct():
-        model.eval()
-        found = torch.cat([model(y, physics) for y in test.split(1)])
+        shown.eval()
+        found = torch.cat([shown(y, physics) for y in test.split(1)])
         model.train()
         return found[:, 0].numpy()
 
@@ -147,6 +159,8 @@ def train_deepinv(problem, settings, seed, seconds, n_looks):
         told = {"x_net": x, "y": y, "physics": physics, "model": model}
         sum(loss(**told).mean() for loss in losses).backward()
         optimizer.step()
+        if shown is not model:
+            shown.update_parameters(model)
         n_steps += 1
         if looks.curve[-1][1] is None:
             break
@@ -234,8 +248,8 @@ def main():
                 looks, found = train_deepinv(problem, settings, seed, seconds, n_looks)
             found["cpu_seconds"], found["psnr"] = looks.curve[-1]
             found["curve"] = looks.curve
-            result = _record.read(NAME)
-            result |= {"machine": _record.machine(), "deepinv": deepinv.__version__}
+            found["machine"] = _record.machine()
+            result = _record.read(NAME) | {"deepinv": deepinv.__version__}
             result.setdefault(section, {})[key] = found
             _record.write(NAME, result)
             print(section, key, found, flush=True)
