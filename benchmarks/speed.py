@@ -169,7 +169,7 @@ def loop(options):
             net.optimizer_.step()
 
     def whole():
-        net.run_epochs(dataset, 1)
+        net.partial_fit(dataset)
 
     seconds = in_turns(
         {"loop": whole, "bare": bare}, device=options.device, rounds=options.rounds
@@ -258,7 +258,7 @@ def memory_of(options, settings):
     torch.set_num_threads(options.threads)
     ours = ours_of(options, **settings, stop_before_training=True)
     fixed, each = predict_memory(ours.net, ours.batch[0][:1])
-    measured, total = peak_of(lambda: ours.net.run_epochs(ours.dataset, 2))
+    measured, total = peak_of(lambda: ours.net.partial_fit(ours.dataset, epochs=2))
     return {
         "predicted_GB": (fixed + len(ours.batch[0]) * each) / 1e9,
         "measured_GB": measured / 1e9,

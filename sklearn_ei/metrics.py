@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_scalar
 
-from .utils.validation import check_stack
+from .utils.stack_check import check_stack
 
 __all__ = ["psnr", "psnr_of_pixels", "ssim"]
 

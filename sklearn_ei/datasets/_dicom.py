@@ -1,11 +1,10 @@
 """Series of DICOM slices, in the order of their position."""
 
-import warnings
-
 import numpy as np
 from sklearn.utils import Bunch
 
 from ..utils.params import brief, check_option, check_real
+from ..utils.warn import warn
 from ._dicom_frames import read_frames, read_values
 from ._files import check_fits, existing, files_in, readable, require
 
@@ -230,11 +229,9 @@ def _check_gaps(frames):
             "each, not several echoes or points in time."
         )
     if np.ptp(gaps) > _UNEVEN * typical:
-        warnings.warn(
+        warn(
             f"The gaps between slices are from {gaps.min():g} to {gaps.max():g} mm; a "
             "slice may be missing, and affine has their mean.",
-            UserWarning,
-            stacklevel=4,
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..utils.files import write_atomically
 from ..utils.params import brief
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._dicom import check_units, read_sorted_frames
 from ._files import readable, require
 

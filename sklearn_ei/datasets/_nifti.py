@@ -6,7 +6,7 @@ import numpy as np
 
 from ..utils.files import write_atomically
 from ..utils.params import brief, check_real
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._files import check_output, check_spacing, require
 
 

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch
 
 from ..utils.files import write_atomically
 from ..utils.params import check_option
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._files import (
     LAYOUTS,
     arranged,

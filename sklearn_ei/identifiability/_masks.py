@@ -6,7 +6,7 @@ import torch
 from ..groups import Group
 from ..utils.layout import unknown_in_both
 from ..utils.params import brief
-from ..utils.validation import filled
+from ..utils.stack_check import filled
 
 _CHUNK = 64  # samples looked at together: stacks may be memory maps
 

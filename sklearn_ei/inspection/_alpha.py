@@ -1,6 +1,5 @@
 """Which α a search has tried, and why it chose the one it did."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -8,6 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from ..model_selection import doubt
 from ..utils.params import brief
+from ..utils.warn import warn
 from ._drawing import styles, take_axes
 
 
@@ -228,7 +228,7 @@ def _warn_of_doubt(alphas, labels, scores, best):
     said = doubt(alphas[curve], scores.mean(axis=1), chosen, scores)
     if said is not None:
         message = f"AlphaCurveDisplay: alpha={alphas[best]:.4g} {said}."
-        warnings.warn(message, UserWarning, stacklevel=3)
+        warn(message)
 
 
 def _metric_name(search, results, metric):

@@ -6,7 +6,7 @@ from ..metrics import psnr
 from ..model_selection import unwrap
 from ..operators import check_operator
 from ..utils.layout import as_channels
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._drawing import (
     check_samples,
     count,

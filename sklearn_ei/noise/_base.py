@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from ..utils.params import brief
-from ..utils.validation import filled
+from ..utils.stack_check import filled
 from ._estimate import estimate_levels
 
 

@@ -1,11 +1,11 @@
 """Noise levels from measurements alone."""
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
 
+from ..utils.warn import warn
 from ._evidence import SMALL, STEPS, Evidence, gather_evidence
 from ._filtered import Measurements, blur_width
 
@@ -167,11 +167,10 @@ def estimate_levels(operator, y, *, sigma, gain):
     """
     findings = examine(operator, y)
     if findings.blur is not None:
-        warnings.warn(
+        warn(
             f"Got measurements whose noise correlates by {findings.correlation:.2f} "
             f"between neighbours along axis {findings.blur[0]}, but expected "
             "independent noise: the risk estimates of SURE, UNSURE and R2R are wrong.",
-            stacklevel=3,
         )
     if findings.is_noise_free:
         return {

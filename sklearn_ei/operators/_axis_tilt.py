@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import check_scalar
 
 from ..utils.params import check_real
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._base import ForwardOperator
 from ._search import estimate_detector_offset
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..utils.params import brief
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._facts import Facts
 from ._refinement import Refinement
 from ._restricted import completed, part_of

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ..utils.stack_check import check_stack, filled
 from ..utils.torch_state import own_torch
-from ..utils.validation import check_stack, filled
 from ._checks import check_operator
 from ._misfit import misfit_of
 from ._suspects import find_causes

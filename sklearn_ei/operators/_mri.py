@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state, check_scalar
 
 from ..utils.device import Constants
 from ..utils.params import check_real, check_shape
-from ..utils.validation import filled
+from ..utils.stack_check import filled
 from ._base import ForwardOperator
 from ._checks import check_mask, refuse_other_than_number
 from ._fourier import centered, to_channels, to_complex

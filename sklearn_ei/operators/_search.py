@@ -10,8 +10,8 @@ from scipy.optimize import minimize_scalar
 from sklearn.base import clone
 
 from ..utils.params import brief, check_real
+from ..utils.stack_check import check_stack
 from ..utils.torch_state import own_torch
-from ..utils.validation import check_stack
 from ._base import ForwardOperator
 from ._checks import check_operator
 from ._misfit import squared_misfit

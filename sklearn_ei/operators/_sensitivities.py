@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_scalar
 
-from ..utils.validation import check_stack, filled
+from ..utils.stack_check import check_stack, filled
 from ._fourier import centered, to_channels, to_complex
 
 _N_LINES = 24

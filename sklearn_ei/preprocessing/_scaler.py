@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.params import check_option, check_real
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
 from ._step import DetectorStep
 
 _KINDS = ("rms", "max", "std")

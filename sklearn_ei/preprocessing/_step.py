@@ -8,7 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..utils.on_demand import MappedStack
 from ..utils.params import brief
 from ..utils.stack import LazyStack, is_lazy
-from ..utils.validation import check_measurements, check_stack, filled, record_features
+from ..utils.stack_check import check_stack, filled
+from ..utils.validation import check_measurements, record_features
 
 
 class DetectorStep(TransformerMixin, BaseEstimator):

@@ -1,6 +1,5 @@
 """From counted photons to line integrals of the attenuation."""
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -9,7 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..utils.on_demand import MappedStack
 from ..utils.params import brief, check_real
 from ..utils.stack import LazyStack
-from ..utils.validation import check_stack
+from ..utils.stack_check import check_stack
+from ..utils.warn import warn
 from ._step import DetectorStep, check_readings
 
 # Above, more than noise and scatter let through in most of the readings.
@@ -275,12 +275,11 @@ def _attenuation(checked, dark, flat, min_transmission):
     )
     n_below = int(np.count_nonzero(transmission < min_transmission))
     if n_below:
-        warnings.warn(
+        warn(
             f"Got {n_below} of {transmission.size} values "
             f"({n_below / transmission.size:.2%}) with a transmission below "
             f"{min_transmission:g}; they are set to it.",
             RuntimeWarning,
-            stacklevel=3,
         )
         np.maximum(transmission, np.float32(min_transmission), out=transmission)
     # + 0 so that full transmission is 0 and not -0.

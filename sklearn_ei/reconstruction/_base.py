@@ -1,7 +1,6 @@
 """What all reconstruction estimators share."""
 
 import time
-import warnings
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
@@ -29,6 +28,7 @@ from ..utils.validation import (
     check_out,
     shape_of_images,
 )
+from ..utils.warn import warn
 
 
 class OperatorEstimator(FactsMixin, BaseEstimator):
@@ -83,14 +83,13 @@ class OperatorEstimator(FactsMixin, BaseEstimator):
             "image_layout_": image_layout.settle(shape=resolved.image_shape),
         }
 
-    def _check_explains(self, operator, Y, stacklevel):
+    def _check_explains(self, operator, Y):
         """Warn if no image has such measurements."""
         report = check_consistency(operator, Y)
         if not report.is_consistent:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: {report.sentence} See check_consistency.",
                 ModelMismatchWarning,
-                stacklevel=stacklevel,
             )
 
     def __sklearn_tags__(self):
@@ -305,11 +304,10 @@ def _halve(size):
             "The GPU ran out of memory with a single sample, but expected it to fit; "
             "use device='cpu', or a smaller network."
         )
-    warnings.warn(
+    warn(
         f"The GPU ran out of memory with {size} samples at a time; going on with "
         f"{size // 2}.",
         RuntimeWarning,
-        stacklevel=4,
     )
     torch.cuda.empty_cache()
     return size // 2

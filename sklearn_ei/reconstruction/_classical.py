@@ -1,7 +1,6 @@
 """What the classical estimators share: they learn nothing but ‖A‖ and λ."""
 
 import copy
-import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -15,6 +14,7 @@ from sklearn.utils import check_scalar
 from ..utils.params import check_option
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
+from ..utils.warn import warn
 from ._base import BaseReconstructor
 from ._regularization import search
 
@@ -115,13 +115,12 @@ class ClassicalReconstructor(BaseReconstructor):
         solution = self._minimise(y, A, self.regularization_)
         missed = int((~solution.converged).sum())
         if missed:
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} stopped after n_iterations="
                 f"{self.n_iterations}, but expected all images to reach "
                 f"tol={self.tol:g}, and {missed} of {solution.converged.numel()} did "
                 "not; raise n_iterations, tol or regularization.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return solution.images
 

@@ -1,6 +1,5 @@
 """The deep image prior: one untrained network for each measurement."""
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
@@ -28,6 +27,7 @@ from ..utils.params import check_option
 from ..utils.random import make_generator, seeded_initialisation, spawn_seeds
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements, record_features
+from ..utils.warn import warn
 from ._base import OperatorEstimator
 from ._start import root_mean_square
 
@@ -356,10 +356,9 @@ class DeepImagePriorReconstructor(OperatorEstimator):
         )
         if n_good == 0:
             raise ValueError(message)
-        warnings.warn(
+        warn(
             f"{message} The image from before is kept.",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
     def _report(self, number, iteration, loss):

@@ -18,8 +18,9 @@ from ..utils.callbacks import (
 from ..utils.torch_state import own_torch
 from ..utils.validation import record_features
 from ._base import BaseReconstructor
+from ._networks import make_function
 from ._parameters import CONSTRAINTS, resolve_terms
-from ._plan import Planner, make_function
+from ._plan import Planner
 from ._scaled import ScaledFunction
 from ._uncertainty import UncertaintyMixin
 

@@ -1,7 +1,6 @@
 """Equivariant imaging that chooses α by itself."""
 
 import copy
-import warnings
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -17,6 +16,7 @@ from ..utils.params import brief
 from ..utils.random import draw_seed
 from ..utils.torch_state import own_torch
 from ..utils.validation import check_measurements
+from ..utils.warn import warn
 from ._base import BaseReconstructor
 from ._equivariant import EquivariantReconstructor
 from ._parameters import CONSTRAINTS
@@ -266,7 +266,7 @@ class EquivariantReconstructorCV(UncertaintyMixin, BaseReconstructor):
         if said is not None:
             name = type(self).__name__
             message = f"{name}: alpha_={alphas[best]:.4g} {said}."
-            warnings.warn(message, UserWarning, stacklevel=4)
+            warn(message)
 
     def _make(self, alpha, seed, **parameters):
         """Return the estimator with one α, and this object's parameters."""

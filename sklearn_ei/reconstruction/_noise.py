@@ -1,6 +1,5 @@
 """What `noise="auto"` means for a fit."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..noise import (
 )
 from ..operators import part_of
 from ..utils.random import make_generator
+from ..utils.warn import warn
 
 # Noise over all of A†y. On CT, 50 views, a Hann window in A† was a gain well above it,
 # and none well below.
@@ -24,7 +24,7 @@ _SAMPLES = 8
 _LOOKED_AT, _OF_HOLES = 32, 4
 
 
-def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
+def resolve_noise(noise, data_term, operator, y, *, name):
     """Return the noise model of a training, with numbers.
 
     Parameters
@@ -39,8 +39,6 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
         Measurements. Nothing but A and these counts, so that all seeds have the same.
     name : str
         Of the estimator, for messages.
-    stacklevel : int, default=2
-        Of warnings, counted from here.
 
     Returns
     -------
@@ -72,19 +70,14 @@ def resolve_noise(noise, data_term, operator, y, *, name, stacklevel=2):
                 f"Got noise='auto' with data_term={data_term.name!r}, but expected the "
                 f"level of the noise, such as GaussianNoise(0.02): {found.statement}"
             )
-        warnings.warn(
+        warn(
             f"{name}(noise='auto'): {found.statement} Pass noise=None if that is "
             "right, the level as GaussianNoise(sigma) if not, or data_term='unsure'.",
             NoiseWarning,
-            stacklevel=stacklevel + 1,
         )
         return None, None
     if found.correlated_axis is not None:
-        warnings.warn(
-            f"{name}(noise='auto'): {found.statement}",
-            NoiseWarning,
-            stacklevel=stacklevel + 1,
-        )
+        warn(f"{name}(noise='auto'): {found.statement}", NoiseWarning)
     if found.level == 0:
         return GaussianNoise(0.0) if needed else None, None
     if not (data_term.takes_mixtures or found.noise.has_recorrupted_pairs):

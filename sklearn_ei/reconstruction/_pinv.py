@@ -67,7 +67,7 @@ class PseudoInverseReconstructor(BaseReconstructor):
         """
         checked = check_measurements(self, Y, reset=True, lazy=True)
         fitted = self._resolve_operator(checked)
-        self._check_explains(fitted["operator_"], checked, stacklevel=5)
+        self._check_explains(fitted["operator_"], checked)
         record_features(self, Y)
         for name, value in fitted.items():
             setattr(self, name, value)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from skorch.history import History
 
 from ..utils.files import check_writable, remove_abandoned
 from ..utils.tensor_file import ModelFileError, read_file, write_file
+from ..utils.warn import warn
 from ._restorable import check_history, check_state
 from ._state_json import pack, pack_history, tensors_in, unpack
 from .machine import Processes
@@ -236,12 +236,10 @@ class Checkpoint:
         packed["dict"].append(["history", history])
         if left_out - self.left_out:
             self.left_out |= left_out
-            warnings.warn(
+            warn(
                 f"The checkpoint {str(self.path)!r} leaves out what callbacks recorded "
                 f"in the history as {', '.join(sorted(left_out))}; it holds numbers, "
                 "strings, arrays, and lists and dictionaries of them.",
-                UserWarning,
-                stacklevel=2,
             )
         document = {
             "kind": _KIND,

@@ -10,9 +10,10 @@ from ..losses import critic_error
 from ..utils.dataset import BatchLoader
 from ..utils.random import RandomStream, mix_seeds, seeded_torch
 from ._average import AveragedWeights
-from ._divergence import EXPLOSION, check_epoch
+from ._epochs import run_epochs
 from ._interrupts import Interrupts
-from .machine import CapturedStep, SharedFunction, can_capture, may_draw
+from ._optimizer import set_rate, settle
+from .machine import SharedFunction, may_draw
 
 
 class ReconstructionNet(NeuralNet):
@@ -102,8 +103,13 @@ class ReconstructionNet(NeuralNet):
             self.critic_optimizer_ = torch.optim.Adam(
                 self.critic_.parameters(), lr=self.lr, fused=True
             )
-        self._make_capturable()
+        self._settle_optimizers()
         return self
+
+    def _settle_optimizers(self):
+        settle(self.optimizer_, self.device, capture=self.capture)
+        if self.critic is not None:
+            settle(self.critic_optimizer_, self.device, capture=self.capture)
 
     @property
     def _default_callbacks(self):
@@ -234,62 +240,8 @@ class ReconstructionNet(NeuralNet):
         with function.precision(x.device.type):
             return self.critic_(x).float()
 
-    def run_epochs(
-        self,
-        dataset,
-        n_epochs,
-        *,
-        best=None,
-        checkpoint=None,
-        tasks=None,
-        interrupts=None,
-    ):
-        """Train for whole epochs; one that fails is undone as a whole.
-
-        Parameters
-        ----------
-        dataset : BatchedDataset
-            What to train on.
-        n_epochs : int
-            How long, unless a callback ends it by ``KeyboardInterrupt`` at the end
-            of an epoch, as is skorch's way.
-        best : BestWeights or None, default=None
-            Scores epochs, and ends training when they get no better.
-        checkpoint : Checkpoint or None, default=None
-            Written after every epoch.
-        tasks : EpochTasks or None, default=None
-            Told of each epoch, after all other callbacks.
-        interrupts : Interrupts or None, default=None
-            Who notes Ctrl-C. None: nobody, and it may fall anywhere.
-
-        Raises
-        ------
-        DivergenceError
-            See :func:`check_epoch`.
-        KeyboardInterrupt
-            If the user interrupted the training.
-        """
-        self.interrupts_ = interrupts or Interrupts()
-        watchers = [] if tasks is None else [("tasks", tasks)]
-        self.callbacks_ += watchers
-        if self.capture and self.processes is None and self.captured_ is None:
-            self.captured_ = CapturedStep(self) if can_capture(self) else None
-        try:
-            self.notify("on_train_begin", X=dataset, y=None)
-            loader = self.get_iterator(dataset, training=True)
-            for _ in range(n_epochs):
-                stop = self._take_epoch(loader, best)
-                if checkpoint is not None:
-                    checkpoint.write(self, complete=False)
-                self.interrupts_.check()
-                if stop:
-                    break
-            self.notify("on_train_end", X=dataset, y=None)
-        finally:
-            self.callbacks_ = [c for c in self.callbacks_ if c not in watchers]
-
     def partial_fit(self, X, y=None, *, epochs=1, **kwargs):
-        """Train for some epochs; :meth:`run_epochs` under the name skorch gives it.
+        """Train for some epochs; :func:`run_epochs` under the name skorch gives it.
 
         Parameters
         ----------
@@ -300,99 +252,14 @@ class ReconstructionNet(NeuralNet):
         epochs : int, default=1
             How long.
         **kwargs
-            As for :meth:`run_epochs`.
+            As for :func:`run_epochs`.
 
         Returns
         -------
         self : ReconstructionNet
         """
-        self.run_epochs(X, epochs, **kwargs)
+        run_epochs(self, X, epochs, **kwargs)
         return self
-
-    def _take_epoch(self, loader, best):
-        """Take an epoch and score it; if it fails, go back to where it began.
-
-        Returns whether it is to be the last.
-        """
-        interrupts = self.interrupts_
-        before, n_epochs = _copied(self.training_state()), len(self.history)
-        best_before = None if best is None else best.state_dict()
-        dataset = {"dataset_train": loader.dataset, "dataset_valid": None}
-        stop = False
-        try:
-            with interrupts.computing():
-                self.notify("on_epoch_begin", **dataset)
-                self.run_single_epoch(loader, True, "train", self.train_step)
-                if best is not None:
-                    best.score_epoch(self)
-                    stop = best.exhausted
-                try:
-                    self.notify("on_epoch_end", **dataset)
-                except KeyboardInterrupt:
-                    if interrupts.cut:
-                        raise
-                    stop = True  # how skorch's callbacks end a training
-        except BaseException:
-            self.load_training_state(before)
-            if best is not None:
-                best.load_state_dict(best_before)
-            del self.history[n_epochs:]
-            raise
-        return stop
-
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run one epoch.
-
-        Parameters
-        ----------
-        iterator : BatchLoader
-            Of the batches.
-        training : bool
-            Always True: validation is a score.
-        prefix : str
-            Of the names in the history.
-        step_fn : callable
-            Takes one step.
-        **fit_params
-            Passed on to ``step_fn``.
-        """
-        self._set_training(training)
-        sizes, rows = [], []
-        for batch in iterator:
-            self.interrupts_.check()
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            sizes.append(len(batch[0]))
-            rows.append(torch.stack([step["loss"], *step["terms"]]))
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-        self._record(prefix, sizes, torch.stack(rows).tolist())
-
-    def _record(self, prefix, sizes, rows):
-        """Write the losses of an epoch into the history, unless it diverged."""
-        history = self.history
-        names = [f"{prefix}_loss", *self.criterion_.term_names]
-        limit = self.explosion_
-        if limit > 0:  # before the first step, nothing has exploded
-            limit = max(limit, EXPLOSION * self._first_loss(rows))
-        check_epoch(len(history), names, rows, limit, f"lr={self.lr:g}")
-        for record, size, row in zip(history[-1]["batches"], sizes, rows, strict=True):
-            record.update(zip(names, row, strict=True))
-            record[f"{prefix}_batch_size"] = size
-        for name, column in zip(names, zip(*rows, strict=True), strict=True):
-            total = sum(value * size for value, size in zip(column, sizes, strict=True))
-            history.record(name, total / sum(sizes))
-        history.record(f"{prefix}_batch_count", len(rows))
-
-    def _first_loss(self, rows):
-        """Return the loss before the first step, as far as it is known.
-
-        Of one that goes on from a file, the mean of the first epoch is.
-        """
-        epoch = self.history[0]
-        if len(self.history) == 1:
-            return rows[0][0]
-        batches = epoch.get("batches")  # none of them are in files
-        return (batches[0] if batches else epoch)["train_loss"]
 
     def set_rate(self, rate):
         """Set the learning rate of f.
@@ -402,25 +269,7 @@ class ReconstructionNet(NeuralNet):
         rate : float
             Without making a GPU wait.
         """
-        for group in self.optimizer_.param_groups:
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
-
-    def _make_capturable(self):
-        """Keep rates on the device, where a record of a step sees them change.
-
-        Without records they are plain numbers, also those of a state that was
-        trained with them on another machine.
-        """
-        for name in self._stateful:
-            for group in getattr(getattr(self, name), "param_groups", ()):
-                group["capturable"] = self.capture
-                rate = float(group["lr"])
-                group["lr"] = (
-                    torch.tensor(rate, device=self.device) if self.capture else rate
-                )
+        set_rate(self.optimizer_, rate)
 
     def __getstate__(self):
         # A record belongs to a process and to places in its memory.
@@ -458,36 +307,10 @@ class ReconstructionNet(NeuralNet):
     def load_training_state(self, state):
         """Go to a state returned by :meth:`training_state`."""
         for name in self._stateful:
-            part = getattr(self, name)
-            part.load_state_dict(state[name])
-            if isinstance(part, torch.optim.Optimizer):
-                _follow_layout(part)
-        self._make_capturable()
+            getattr(self, name).load_state_dict(state[name])
+        self._settle_optimizers()
         if self.captured_ is not None:
             self.captured_.forget()
         schedule = dict(self.callbacks_).get("lr_schedule")
         if schedule is not None:
             schedule.step_ = state["step"]
-
-
-def _copied(state):
-    """Return a state whose tensors nobody else changes; faster than ``deepcopy``."""
-    if isinstance(state, torch.Tensor):
-        return state.detach().clone()
-    if isinstance(state, dict):
-        return {name: _copied(part) for name, part in state.items()}
-    if isinstance(state, list | tuple):
-        return type(state)(map(_copied, state))
-    return state
-
-
-def _follow_layout(optimizer):
-    """Lay an optimizer's moments out in memory as its weights are.
-
-    The fused kernels walk through both side by side, whatever their strides; what
-    comes from a file is contiguous, and weights may be channels-last.
-    """
-    for weight, state in optimizer.state.items():
-        for name, moment in state.items():
-            if moment.shape == weight.shape and moment.stride() != weight.stride():
-                state[name] = torch.empty_like(weight, dtype=moment.dtype).copy_(moment)

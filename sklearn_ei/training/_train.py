@@ -1,6 +1,5 @@
 """From a plan to a trained f."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,10 @@ from skorch.history import History
 from ..losses import EquivariantObjective, Masks
 from ..operators import part_of
 from ..utils.device import own_stream
+from ..utils.warn import warn
 from ._best import BestWeights
 from ._divergence import EXPLOSION
+from ._epochs import run_epochs
 from ._interrupts import Interrupts, inside_a_search
 from ._net import ReconstructionNet
 from ._schedule import WarmUpCosine
@@ -173,7 +174,8 @@ def _run(plan, net, best, interrupts):
     if complete and remaining == 0:
         return
     net.explosion_ = max(net.explosion_, EXPLOSION * largest_magnitude(net, plan))
-    net.run_epochs(
+    run_epochs(
+        net,
         plan.dataset,
         remaining,
         best=best,
@@ -237,11 +239,7 @@ def finish(trained, plan, interrupts, *, kept):
     state = f"the state after {trained.n_epochs} of {plan.n_epochs} epochs"
     if not kept:
         state = "nothing, as no epoch was whole, and is not fitted"
-    warnings.warn(
-        f"Training was interrupted; {plan.name} keeps {state}.",
-        UserWarning,
-        stacklevel=5,
-    )
+    warn(f"Training was interrupted; {plan.name} keeps {state}.")
     if not kept:
         raise error
 

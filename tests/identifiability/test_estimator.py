@@ -33,7 +33,7 @@ def test_warns_or_raises_before_training(operator, group, verdict):
     Y = operator.measure(IMAGES)
     with pytest.warns(GroupRankWarning, match=f"{verdict}.*check_rank=False") as found:
         make_ei(operator, group).fit(Y)
-    assert found[0].filename == __file__ or "callback" in found[0].filename
+    assert found[0].filename == __file__
     ei = make_ei(operator, group, check_rank="raise")
     with pytest.raises(ValueError, match=verdict):
         ei.fit(Y)

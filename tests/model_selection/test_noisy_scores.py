@@ -16,7 +16,7 @@ from sklearn_ei.model_selection import (
 from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.noise import GaussianNoise, PoissonGaussianNoise, PoissonNoise
 from sklearn_ei.operators import MatrixOperator
-from sklearn_ei.reconstruction import _plan
+from sklearn_ei.reconstruction import _early_stopping
 
 N, M = 8, 6
 TINY = {"network": Unrolled(UNet(width=2, depth=1)), "random_state": 0}
@@ -191,7 +191,7 @@ def test_early_stopping_goes_by_the_corrected_score(problem, monkeypatch):
         seen.append((noise, score_without_truth(*given, noise=noise)))
         return seen[-1][1]
 
-    monkeypatch.setattr(_plan, "score_without_truth", spy)
+    monkeypatch.setattr(_early_stopping, "score_without_truth", spy)
     ei = EquivariantReconstructor(
         operator,
         Shifts(),

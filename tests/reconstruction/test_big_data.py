@@ -173,7 +173,7 @@ def test_pairs_of_a_data_set_are_ground_truth():
 
 def test_a_whole_stack_is_never_in_memory(monkeypatch):
     monkeypatch.setattr(stacks, "_CHUNK", 3 * Y[0].size)
-    monkeypatch.setattr("sklearn_ei.utils.validation._CHUNK", 3 * Y[0].size)
+    monkeypatch.setattr("sklearn_ei.utils.stack_check._CHUNK", 3 * Y[0].size)
     monkeypatch.setattr("sklearn_ei.reconstruction._start._SAMPLES", 3)
     many = Chunked(np.concatenate([Y] * 5))
     ei = make(max_epochs=1, noise=None).fit(many)

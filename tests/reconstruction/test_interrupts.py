@@ -21,7 +21,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.groups import Rotations
 from sklearn_ei.networks import UNet
 from sklearn_ei.operators import ParallelBeamCT
-from sklearn_ei.reconstruction import _plan
+from sklearn_ei.reconstruction import _early_stopping
 from sklearn_ei.training import Checkpoint, Iterates, ReconstructionNet
 from sklearn_ei.utils.tensor_file import read_file
 
@@ -173,7 +173,7 @@ def test_a_checkpoint_is_written_to_its_end(
 
 @pytest.mark.parametrize(("times", "n_epochs"), [(1, 3), (2, 2)])
 def test_while_an_epoch_is_scored(times, n_epochs, tmp_path, monkeypatch):
-    score, done = _plan.score_without_truth, []
+    score, done = _early_stopping.score_without_truth, []
 
     def interrupted(*args, **kwargs):
         done.append(args)
@@ -186,7 +186,7 @@ def test_while_an_epoch_is_scored(times, n_epochs, tmp_path, monkeypatch):
     settings = {"early_stopping": 0.3}
     whole = make(**settings).fit(Y)
     with monkeypatch.context() as patch:
-        patch.setattr(_plan, "score_without_truth", interrupted)
+        patch.setattr(_early_stopping, "score_without_truth", interrupted)
         with pytest.warns(UserWarning, match=f"interrupted; .* after {n_epochs} of 5"):
             ei = make(**settings, checkpoint=path).fit(Y)
     assert ei.n_iter_ == n_epochs

@@ -12,6 +12,7 @@ from sklearn_ei.networks import (
 )
 from sklearn_ei.operators import Inpainting
 from sklearn_ei.training import DivergenceError, ReconstructionNet, WarmUpCosine
+from sklearn_ei.training._epochs import record_losses
 from sklearn_ei.training.machine import may_draw
 from sklearn_ei.utils.dataset import BatchedDataset, BatchLoader
 from sklearn_ei.utils.random import RandomStream, seeded_initialisation, spawn_seeds
@@ -198,7 +199,7 @@ def test_a_first_step_without_error_is_no_measure_of_the_others(limit):
         for _ in losses:
             net.history.new_batch()
         rows = [[loss] * (1 + n_terms) for loss in losses]
-        net._record("train", [2] * len(losses), rows)
+        record_losses(net, [2] * len(losses), rows)
 
     record(losses)
     assert net.history[-1]["train_loss"] == pytest.approx(sum(losses) / 3)
@@ -375,4 +376,4 @@ def test_a_loss_of_any_size_may_begin(resumed):
     net.history.new_batch()
     row = [1.1e6] * (1 + len(net.criterion_.term_names))
     with pytest.raises(DivergenceError, match=r"epoch 3, step 1: .* exploded"):
-        net._record("train", [2], [row])
+        record_losses(net, [2], [row])

@@ -6,9 +6,9 @@ import torch
 
 from sklearn_ei.metrics import psnr, ssim
 from sklearn_ei.operators import Downsampling, Inpainting, ParallelBeamCT
-from sklearn_ei.utils import validation
+from sklearn_ei.utils import stack_check
 from sklearn_ei.utils.params import brief, check_real, check_shape
-from sklearn_ei.utils.validation import check_stack
+from sklearn_ei.utils.stack_check import check_stack
 
 
 def test_memory_is_shared_where_nothing_has_to_be_converted():
@@ -21,7 +21,7 @@ def test_memory_is_shared_where_nothing_has_to_be_converted():
 
 
 def test_every_chunk_is_looked_at(monkeypatch):
-    monkeypatch.setattr(validation, "_CHUNK", 8)
+    monkeypatch.setattr(stack_check, "_CHUNK", 8)
     stack = np.ones((50, 4))
     stack[[37, 49]] = np.nan
     with pytest.raises(ValueError, match="Y contains NaN in sample 37 and 1 other"):

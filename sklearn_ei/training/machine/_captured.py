@@ -3,11 +3,11 @@
 import copy
 import os
 import threading
-import warnings
 
 import torch
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
+from ...utils.warn import warn
 from ._draws import has_random_layers
 
 _WARM_UP = 3  # steps on which lazy initialisation happens
@@ -141,12 +141,11 @@ class CapturedStep:
             self.forget()
             self.failed = True
             net.load_training_state(before)
-            warnings.warn(
+            warn(
                 "A training step could not be captured as a CUDA graph, so that "
                 f"training goes on kernel by kernel, more slowly: {error}. "
                 "SKLEARN_EI_CUDA_GRAPHS=0 in the environment does not try.",
                 RuntimeWarning,
-                stacklevel=2,
             )
             return net.compute_step(*inputs)
         return self._outputs

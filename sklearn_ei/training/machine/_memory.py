@@ -1,12 +1,12 @@
 """How much memory a training will take, told before it starts."""
 
-import warnings
 from pathlib import Path
 
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from ...operators import part_of
+from ...utils.warn import warn
 
 # Tensors as large as the largest one kept for the backward pass that live for a
 # moment: gradients on their way, and what convolutions rearrange.
@@ -149,11 +149,9 @@ def warn_if_memory_is_short(net, y, n_samples, n_processes=1):
         if fitting >= 1
         else "not even one sample fits: use a smaller network"
     )
-    warnings.warn(
+    warn(
         f"Training with batch_size={net.batch_size} takes about {_human(needed)} of "
         f"memory, but {device} has {_human(free)} free; {advice}.",
-        UserWarning,
-        stacklevel=6,
     )
     return needed
 
