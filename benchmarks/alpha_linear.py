@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 SMOKE = ["--noise", "0.2", "--instruments", "lost entries", "--rounds", "1"]
+SMOKE_SLOW = True
 NAME = "alpha_linear"
 N = 24
 ALPHAS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)

@@ -26,6 +26,7 @@ from sklearn_ei.identifiability._check import _make_system
 from sklearn_ei.identifiability._innovation import innovation
 
 SMOKE = ["--rows", "one flip, 128², m < n/2", "--repeats", "1", "--threads", "1"]
+SMOKE_SLOW = True
 THREADS = 2
 CT = ops.ParallelBeamCT
 PASS, WEAK = ("PASS_NECESSARY",), ("WEAK",)

@@ -12,6 +12,7 @@ import time
 import _record
 
 SMOKE = ["--pairs", "1"]
+SMOKE_SLOW = True
 
 
 def seconds(code):

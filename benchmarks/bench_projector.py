@@ -27,6 +27,7 @@ from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils.odl import import_odl
 
 SMOKE = ["--size", "32", "--views", "10", "--runs", "1", "--rounds", "1"]
+SMOKE_SLOW = True
 SEED = 0
 PEERS = ("astra-toolbox", "scikit-image", "torchtomo")
 

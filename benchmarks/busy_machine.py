@@ -32,6 +32,7 @@ from sklearn_ei.operators import ParallelBeamCT
 from sklearn_ei.utils.threads import choose_n_threads
 
 SMOKE = ["--rounds", "1", "--size", "16", "--samples", "2", "--busy", "1"]
+SMOKE_SLOW = True
 
 
 @contextmanager

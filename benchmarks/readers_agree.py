@@ -25,6 +25,7 @@ import numpy as np
 from sklearn_ei import datasets
 
 SMOKE = []
+SMOKE_SLOW = True
 SMOKE_NEEDS = ["h5py", "mrcfile", "pydicom", "tifffile"]
 LIBRARIES = ("pydicom", "h5py", "tifffile", "mrcfile", "scipy", "pillow", "numpy")
 SENTENCE = (ValueError, TypeError, FileNotFoundError, MemoryError, OSError)

@@ -16,6 +16,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 SMOKE = ["--cases", "30"]
+SMOKE_SLOW = True
 FINE = ("result", "refused", "diverged")
 
 

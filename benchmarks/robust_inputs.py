@@ -12,6 +12,7 @@ import _record
 import torch
 
 SMOKE = ["--entries", "psnr(x_true)", "measure(images)"]
+SMOKE_SLOW = True
 
 
 def main():

@@ -19,6 +19,7 @@ import torch
 from sklearn_ei import ModelFileError, load
 
 SMOKE = ["--cuts", "9", "--flips", "3"]
+SMOKE_SLOW = True
 # What code that a file brought along would do. Importing and compiling happen when
 # torch loads its own parts, which the good file before has made it do.
 EVENTS = (

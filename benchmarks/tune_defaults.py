@@ -22,6 +22,7 @@ from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import ParallelBeamCT
 
 SMOKE = ["{ct16}", "--epochs", "1", "--only", "depth 3, two consistency steps"]
+SMOKE_SLOW = True
 
 
 def unrolled(n_stages=1, width=16, depth=3, n_consistency=3):

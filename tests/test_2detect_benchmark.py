@@ -62,6 +62,7 @@ def test_slices_are_split_and_every_second_view_is_held_out(tree):
     assert scan.digest() != before
 
 
+@pytest.mark.slow
 def test_every_method_runs_once(tree, tmp_path, capsys):
     assert main(words(tree, "--out", tmp_path)) == 0
     output = capsys.readouterr().out

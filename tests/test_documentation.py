@@ -16,7 +16,17 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md")),
     *sorted(DOCS.glob("*.md")),
 ]
-SLOW = ("defaults.md", "first_real_scan.md", "user_guide.md")
+SLOW = {  # more than three seconds
+    *("baselines.md", "defaults.md", "figures.md", "first_real_scan.md"),
+    *(
+        "geometry.md",
+        "identifiability.md",
+        "long_runs.md",
+        "missing.md",
+        "model_selection.md",
+    ),
+    *("speed.md", "training.md", "user_guide.md"),
+}
 ROOMS = [n for n in sklearn_ei.__all__ if inspect.ismodule(getattr(sklearn_ei, n))]
 
 

@@ -131,18 +131,6 @@ def test_import_loads_neither_torch_nor_odl():
     assert run_python(code) == "set()"
 
 
-def test_using_odl_leaves_numpy_s_print_options_alone():
-    code = """
-import numpy as np
-before = np.get_printoptions()
-from sklearn_ei.operators import ParallelBeamCT
-ParallelBeamCT(4, image_shape=(8, 8)).measure(np.ones((1, 8, 8)))
-import sys
-print('odl' in sys.modules, before == np.get_printoptions())
-"""
-    assert run_python(code) == "True True"
-
-
 def test_type_checkers_see_every_name_and_that_there_are_types():
     # Names that are imported when they are used are invisible to type checkers; a
     # block that never runs shows them.

@@ -140,6 +140,7 @@ def test_figure3(data, out):
         assert values.keys() == {"A†y", "MC", "EI"}
 
 
+@pytest.mark.slow
 def test_no_inverse_crime(data, out):
     run("no_inverse_crime", data, out)
     rows = read(out / "no-inverse-crime-default-seed0.json")["rows"]
@@ -200,6 +201,7 @@ def test_the_same_seed_gives_the_same_numbers(data, out, tmp_path):
     assert ei[0] != ei[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(data, tmp_path):
     words = ["--epochs", "30", "--preset", "plain"]
     command = ["figure4", *data, *words, "--out"]

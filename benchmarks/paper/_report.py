@@ -173,7 +173,12 @@ def _table2(problem, runs):
             found = select(runs, Spec(problem, "ei", float(alpha)), preset)
             cells.append(_cell(found, measure))
         rows.append([f"{alpha:g}", _of_paper(paper), *cells])
-    return _table(head, rows)
+    cells = []
+    for preset in PRESETS:
+        found = select(runs, Spec(problem, "ei"), preset)
+        used = f" (α = {found[0]['alpha_used']:.3g})" if found else ""
+        cells.append(_cell(found, measure) + used)
+    return _table(head, [*rows, ["EI of table 1", "–", *cells]])
 
 
 def _crime(runs):

@@ -235,7 +235,9 @@ def _mean_of(stack, index):
     return float(stack[index].mean())
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize(
+    "backend", [pytest.param("loky", marks=pytest.mark.slow), "threading"]
+)
 def test_workers_open_the_file_themselves(lazy, backend):
     assert lazy[0].shape == (4, 5)  # it is open here
     found = Parallel(n_jobs=2, backend=backend)(

@@ -224,6 +224,7 @@ def test_bad_parameters(fitted, learning_problem, parameters, message):
         held_out_score(fitted, Y, **parameters)
 
 
+@pytest.mark.slow
 def test_a_measurement_error_sees_nothing_of_the_null_space(learning_problem):
     """What the default score is for: α = 0 fits the data, and is not chosen."""
     operator, Y, _, Y_test, images_test = learning_problem
@@ -277,6 +278,7 @@ def test_in_a_pipeline_with_transforming_steps(ei, ct_problem):
         held_out_score(make_pipeline(ei, halve).fit(Y), Y)
 
 
+@pytest.mark.slow
 def test_halving_and_learning_curve(ei, ct_problem):
     _, _, Y = ct_problem
     search = HalvingGridSearchCV(
@@ -296,6 +298,7 @@ def test_halving_and_learning_curve(ei, ct_problem):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.slow
 def test_grid_over_a_pipeline_on_two_processes_gives_the_same_bits(ei, ct_problem):
     _, _, Y = ct_problem
     pipeline = make_pipeline(FunctionTransformer(np.negative), ei)

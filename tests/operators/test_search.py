@@ -103,7 +103,10 @@ def leaning(slope, middle=1.3, n_rows=9, make=parallel):
     return noisy(np.concatenate(rows))
 
 
-@pytest.mark.parametrize(("make", "slope"), [(parallel, 0.25), (fan, -0.1)])
+@pytest.mark.parametrize(
+    ("make", "slope"),
+    [(parallel, 0.25), pytest.param(fan, -0.1, marks=pytest.mark.slow)],
+)
 def test_the_tilt_of_the_axis_is_found(make, slope):
     tilt = estimate_axis_tilt(make(), leaning(slope, make=make))
     assert tilt.slope == pytest.approx(slope, abs=0.01)
@@ -122,6 +125,7 @@ def test_straightened_rows_are_those_of_an_upright_axis():
     assert np.linalg.norm(straight - upright) < 0.35 * before
 
 
+@pytest.mark.slow
 def test_bins_that_are_not_measured_stay_so_in_straightened_rows():
     Y = leaning(0.25)
     tilt = estimate_axis_tilt(parallel(), Y)
@@ -134,6 +138,7 @@ def test_bins_that_are_not_measured_stay_so_in_straightened_rows():
     assert difference < 0.05 * Y.max()
 
 
+@pytest.mark.slow
 def test_a_row_with_a_wrong_offset_does_not_tilt_the_axis():
     Y = leaning(0.25)
     Y[0] = np.roll(Y[0], 5, axis=-1)

@@ -118,6 +118,7 @@ needs_values = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_values
 def test_forged_models_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # names of sockets have to be short

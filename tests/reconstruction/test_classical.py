@@ -365,7 +365,13 @@ def test_auto_is_close_to_the_best(Estimator):
     assert max(scores) > min(scores) + 5
 
 
-@each_estimator
+@pytest.mark.parametrize(
+    "Estimator",
+    [
+        TikhonovReconstructor,
+        pytest.param(TotalVariationReconstructor, marks=pytest.mark.slow),
+    ],
+)
 def test_auto_takes_more_for_more_noise(Estimator):
     weights = []
     for level in (0, 0.01, 0.1):

@@ -105,6 +105,7 @@ def test_units_do_not_matter():
     np.testing.assert_allclose(scaled, 1024 * images, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_early_stopping_returns_the_image_before_noise_is_fitted():
     """Denoising: the last image has the noise, the one at the minimum has not."""
     rng = np.random.default_rng(0)

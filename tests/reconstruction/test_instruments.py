@@ -107,16 +107,25 @@ INSTRUMENTS = [
         Rotations(angles=[-120, -60, 60, 120]),
         slices(20),
     ),
-    Instrument(
-        "volumes",
-        ODLOperator(
-            ray_transform(
-                "cone_beam_geometry", (8, 7, 6), 12, 6, num_angles=9, det_shape=(15, 10)
+    pytest.param(
+        Instrument(
+            "volumes",
+            ODLOperator(
+                ray_transform(
+                    "cone_beam_geometry",
+                    (8, 7, 6),
+                    12,
+                    6,
+                    num_angles=9,
+                    det_shape=(15, 10),
+                ),
+                n_iterations=40,
             ),
-            n_iterations=40,
+            Shifts() * Reflections(axes=(0, 1)),
+            np.stack([slices(8)[:, :, :7]] * 6, axis=-1),
         ),
-        Shifts() * Reflections(axes=(0, 1)),
-        np.stack([slices(8)[:, :, :7]] * 6, axis=-1),
+        id="volumes",
+        marks=pytest.mark.slow,
     ),
 ]
 

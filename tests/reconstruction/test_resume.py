@@ -279,6 +279,7 @@ def test_longer_training_at_a_constant_rate_goes_on_from_a_shorter_one(tmp_path)
         make(max_epochs=4, **settings).fit(Y)
 
 
+@pytest.mark.slow
 def test_halving_goes_on_with_its_survivors(tmp_path):
     """A folder as checkpoint: no candidate repeats the epochs it has had."""
     scores = []

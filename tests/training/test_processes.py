@@ -185,6 +185,7 @@ def assert_equal_results(found, expected):
         )
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(alone, tmp_path):
     pytest.importorskip("accelerate")
     jobs = ["fit_all", "cut", "resume", "seeds", "search", "refusals"]
