@@ -62,7 +62,6 @@ ARTIFACT = {"model": "artifact"}
 GRADIENT = {"model": "gradient"}
 CG = {"model": "cg", "n_inner": 10}
 FILTERED = {"model": "filtered"}
-AVERAGED = FILTERED | {"averaged": True}
 TUNE = {
     "A†": ARTIFACT,
     "A†, lr 1e-3": ARTIFACT | {"lr": 1e-3},
@@ -79,10 +78,10 @@ TUNE = {
     "filtered, lr 1e-2": FILTERED | {"lr": 1e-2},
     "filtered, five networks": FILTERED | {"n_stages": 5},
     "filtered, rotations": FILTERED | {"group": "rotations"},
-    "filtered, averaged": AVERAGED,
+    "filtered, averaged": FILTERED | {"averaged": True},
     "filtered, splitting": FILTERED | {"loss": "splitting"},
 }
-FINAL = {"filtered": FILTERED, "filtered, averaged": AVERAGED, "A†": ARTIFACT}
+FINAL = {"filtered": FILTERED, "A†": ARTIFACT}
 
 
 class Problem(NamedTuple):
