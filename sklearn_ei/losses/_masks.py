@@ -13,7 +13,8 @@ class Masks:
     Parameters
     ----------
     y : torch.Tensor or LazyTensor of shape (n_samples, channel, *measurement_shape)
-        Measurements, NaN where there are none. The masks of up to 256 are kept.
+        Measurements, NaN where there are none. The masks of up to 256 are kept; where
+        all of them are alike, one, and nothing is drawn.
     which : {"any", "own"}
         See :class:`EquivarianceTerm`.
     """
@@ -23,6 +24,10 @@ class Masks:
         self.kept = None
         if which == "any":
             self.kept = masks_of(y)
+            # A draw among equal masks would move the stream of the group's elements:
+            # the operator that has this mask draws none.
+            if bool((self.kept == self.kept[:1]).all()):
+                self.kept = self.kept[:1]
 
     def operator_of(self, A, n_samples, n, generator):
         """Return what measures n transformed images.
@@ -43,10 +48,12 @@ class Masks:
         own = torch.arange(n_samples).repeat_interleave(n // n_samples)
         if self.kept is None:
             return A.take(own)
-        drawn = torch.randint(len(self.kept), (n,), generator=generator)
         whole = A.operator if isinstance(A, RestrictedOperator) else A
         if n_samples != n:
             whole = whole.take(own)
+        if len(self.kept) == 1:
+            return RestrictedOperator(whole, self.kept)
+        drawn = torch.randint(len(self.kept), (n,), generator=generator)
         return RestrictedOperator(whole, self.kept[drawn.to(self.kept.device)])
 
 

@@ -71,8 +71,9 @@ class NoiseModel(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         operator : ForwardOperator
-            A, resolved.
-        y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
+            A. Shapes that it leaves open are taken from ``y``.
+        y : array-like of shape (n_samples, *measurement_shape[, n_channels]) or \
+                torch.Tensor of shape (n_samples, n_channels, *measurement_shape)
             Noisy measurements, of which up to 32 are looked at.
 
         Returns

@@ -8,6 +8,7 @@ from scipy.optimize import nnls
 from ..utils.warn import warn
 from ._evidence import SMALL, STEPS, Evidence, gather_evidence
 from ._filtered import Measurements, blur_width
+from ._input import as_tensor
 
 # Of the measurements' root mean square: below is no noise that would be seen.
 _NEGLIGIBLE = 6e-4
@@ -67,9 +68,9 @@ def examine(operator, y):
     Parameters
     ----------
     operator : ForwardOperator
-        A, resolved.
-    y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
-        Noisy measurements.
+        A.
+    y : array-like or tensor
+        Noisy measurements, as for :func:`estimate_noise`.
 
     Returns
     -------
@@ -77,11 +78,12 @@ def examine(operator, y):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the measurements are zero, or not finite, wherever A measures.
     UnknownNoiseError
         If noise cannot be told from images.
     """
+    operator, y = as_tensor(operator, y)
     measurements = Measurements(operator, y)
     evidence = gather_evidence(measurements)
     if evidence is None:
@@ -144,9 +146,9 @@ def estimate_levels(operator, y, *, sigma, gain):
     Parameters
     ----------
     operator : ForwardOperator
-        A, resolved.
-    y : torch.Tensor or LazyTensor of shape (batch, channel, *measurement_shape)
-        Noisy measurements.
+        A.
+    y : array-like or tensor
+        Noisy measurements, as for :func:`estimate_noise`.
     sigma, gain : float or "auto"
         Known levels, 0 for what is absent; ``"auto"`` for what is asked for.
 

@@ -39,18 +39,15 @@ class Measurements:
 
     Raises
     ------
-    TypeError
-        If ``y`` is no tensor, or empty.
     ValueError
-        If no entry is live, entries that A measures are NaN, or A is a part of an
-        operator for each of several samples.
+        If ``y`` is empty, no entry is live, entries that A measures are NaN, or A is
+        a part of an operator for each of several samples.
     """
 
     def __init__(self, operator, y):
-        if isinstance(y, np.ndarray) or not hasattr(y, "shape") or len(y) == 0:
-            raise TypeError(
-                f"Got y={brief(y)}, but expected a tensor of shape (n_samples, "
-                "channel, *measurement_shape), such as torch.from_numpy(Y)[:, None]."
+        if len(y) == 0:
+            raise ValueError(
+                f"Got y={brief(y)}, but expected at least one measurement."
             )
         kept = getattr(operator, "kept", None)
         if kept is not None and kept.ndim == y.ndim and len(kept) > 1:

@@ -61,10 +61,11 @@ def estimate_noise(operator, y):
     Parameters
     ----------
     operator : ForwardOperator
-        A, resolved. It need not be quite right.
-    y : torch.Tensor of shape (n_samples, channel, *measurement_shape)
+        A. It need not be quite right. Shapes that it leaves open are taken from ``y``.
+    y : array-like of shape (n_samples, *measurement_shape[, n_channels]) or \
+            torch.Tensor of shape (n_samples, n_channels, *measurement_shape)
         Noisy measurements. Entries that A does not measure are ignored. Of those with
-        NaN elsewhere: one sample, and A as the part that measured it, from
+        NaN elsewhere: one sample as a tensor, and A as the part that measured it, from
         :func:`~sklearn_ei.operators.part_of`.
 
     Returns
@@ -77,11 +78,9 @@ def estimate_noise(operator, y):
 
     Raises
     ------
-    TypeError
-        If ``y`` is no tensor.
-    ValueError
-        If the measurements are zero, or infinite, wherever A measures, or NaN
-        anywhere there.
+    TypeError, ValueError
+        If ``y`` is no stack of numbers, or does not fit the operator, or the
+        measurements are zero, or infinite, wherever A measures, or NaN anywhere there.
 
     See Also
     --------
@@ -134,14 +133,13 @@ def estimate_noise(operator, y):
 
     Examples
     --------
-    >>> import torch
     >>> from sklearn_ei.datasets import make_thorax_phantoms
     >>> from sklearn_ei.noise import GaussianNoise, estimate_noise
     >>> from sklearn_ei.operators import ParallelBeamCT
     >>> operator = ParallelBeamCT(n_views=40, image_shape=(48, 48))
     >>> Y = operator.measure(make_thorax_phantoms(4, (48, 48), random_state=0))
     >>> noisy = GaussianNoise(0.1).add(Y, random_state=0)
-    >>> estimate = estimate_noise(operator, torch.from_numpy(noisy)[:, None])
+    >>> estimate = estimate_noise(operator, noisy)
     >>> round(estimate.noise.sigma, 1)
     0.1
     """

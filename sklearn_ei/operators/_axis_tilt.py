@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.interpolate import make_interp_spline
 from scipy.stats import theilslopes
 from sklearn.base import clone
@@ -13,8 +14,11 @@ from sklearn.utils import check_scalar
 
 from ..utils.params import check_real
 from ..utils.stack_check import check_stack
+from ..utils.warn import warn
 from ._base import ForwardOperator
+from ._consistency import ModelMismatchWarning
 from ._search import estimate_detector_offset
+from ._stuck import say_stuck, without_stuck
 
 _LEAST_ROWS = 3
 _ONE_SIGMA = 0.683  # level of confidence
@@ -49,6 +53,21 @@ class AxisTilt:
     n_rows: int
     rows: np.ndarray
     offsets: np.ndarray
+
+    @property
+    def sentence(self):
+        """What was found, in words."""
+        return (
+            f"The axis leans by {self.degrees:.3g} ± {self.error:.1g} degrees: "
+            f"detector_offset is {self.operator.detector_offset:.4g} in the middle of "
+            f"{self.n_rows} rows and changes by {self.slope:.3g} from row to row, as "
+            f"{len(self.rows)} of them tell."
+        )
+
+    def __str__(self):
+        return self.sentence
+
+    __repr__ = __str__
 
     def straighten(self, Y: Any) -> np.ndarray:
         """Return sinograms as an upright axis would have given them.
@@ -122,6 +141,12 @@ def estimate_axis_tilt(
         If there are fewer than three rows, or the operator has no detector that could
         be displaced.
 
+    Warns
+    -----
+    ModelMismatchWarning
+        If bins or views are stuck; they are left out. Mask them before ``straighten``,
+        which would move them as well.
+
     See Also
     --------
     estimate_detector_offset : The offset of a single row.
@@ -156,9 +181,12 @@ def estimate_axis_tilt(
     height = width if row_height is None else row_height
     check_real("row_height", height, min_val=0, include_boundaries="neither")
     rows = np.unique(np.linspace(0, len(Y) - 1, n_rows).round().astype(int))
+    sinograms, stuck = without_stuck(operator, torch.from_numpy(Y[rows])[:, None], Y)
+    if stuck:
+        warn(f"{say_stuck(stuck)} Here that is left out.", ModelMismatchWarning)
     found = [
-        estimate_detector_offset(operator, Y[row : row + 1], largest=largest)
-        for row in rows
+        estimate_detector_offset(operator, sinogram.numpy(), largest=largest)
+        for sinogram in sinograms
     ]
     errors = np.array([one.errors["detector_offset"] for one in found])
     offsets = np.array([one.values["detector_offset"] for one in found])

@@ -40,9 +40,9 @@ class FanBeamCT(RayTransformOperator):
         ``image_shape``; where that is open, too, as many as the images that are
         measured have pixels along their longer side.
     angles : array-like of shape (n_views,), default=None
-        View angles in degrees, in place of ``scan`` and ``n_views``. At 0° the
-        source is below the image and bins increase to the right; the scanner
-        turns counter-clockwise.
+        View angles in degrees, in place of ``scan`` and ``n_views``, which is left
+        out then, or as many. At 0° the source is below the image and bins increase
+        to the right; the scanner turns counter-clockwise.
     pixel_size : float, default=None
         Side of a pixel. Its unit is the length unit of the line integrals. None:
         that of a bin brought back to the centre of rotation, ``bin_size`` ·

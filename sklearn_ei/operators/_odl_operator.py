@@ -137,6 +137,10 @@ class ODLOperator(ForwardOperator):
             return "any" if other.n_parts is None else "none"
         return side.n_parts
 
+    @property
+    def _n_views(self):
+        return self._numpy_side.range.shape[0] if self.loses == "views" else None
+
     def suited_to_noise(self):
         """Return an operator with a Hann window, if ``filter`` is ``"auto"``."""
         return with_hann_window(self)

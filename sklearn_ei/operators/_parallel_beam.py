@@ -29,8 +29,8 @@ class ParallelBeamCT(RayTransformOperator):
         ``image_shape``, 183 for 128 × 128; where ``image_shape`` is open, too,
         the bins that see the longer side of the images that are measured, 128.
     angles : array-like of shape (n_views,), default=None
-        View angles in degrees, in place of even spacing; ``n_views`` is then
-        ignored.
+        View angles in degrees, in place of even spacing. ``n_views`` is left out
+        then, or as many.
     pixel_size : float, default=None
         Side of a pixel. Its unit is the length unit of the line integrals:
         with ``pixel_size`` in cm, images are attenuations in 1/cm. None: that of

@@ -14,7 +14,7 @@ from sklearn.utils import check_scalar
 from ..utils.derived import shared
 from ..utils.device import Constants, settled
 from ..utils.odl import import_odl
-from ..utils.params import check_memory, check_option, check_real, check_shape
+from ..utils.params import brief, check_memory, check_option, check_real, check_shape
 from ._base import ForwardOperator
 from ._checks import refuse_other_than_number
 from ._filters import FILTERS, ViewGeometry, fbp_filter
@@ -26,6 +26,7 @@ from ._symmetries import quarter, symmetries_of
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
+_N_VIEWS = 50  # by default: whether it was written as well cannot be told
 
 
 class _WalkingProjector:
@@ -285,10 +286,14 @@ class RayTransformOperator(ForwardOperator):
         reach -= abs(self.detector_offset)
         return max(1, math.floor(2 * reach / self._bin_width + 1e-6))
 
+    @property
+    def _n_views(self):
+        return self.n_views if self.angles is None else len(self.angles)
+
     def _infer_shapes(self, image_shape, measurement_shape):
         self._check_params()
         name = type(self).__name__
-        n_views = self.n_views if self.angles is None else len(self.angles)
+        n_views = self._n_views
         n_bins = self.n_bins
         if measurement_shape is not None:
             fits = len(measurement_shape) == 2 and measurement_shape[0] == n_views
@@ -328,8 +333,8 @@ class RayTransformOperator(ForwardOperator):
             check_real("bin_size", self.bin_size, **positive)
         if self.n_bins is not None:
             check_scalar(self.n_bins, "n_bins", Integral, min_val=1)
+        refuse_other_than_number("n_views", self.n_views, "view angles as angles=…")
         if self.angles is None:
-            refuse_other_than_number("n_views", self.n_views, "view angles as angles=…")
             check_scalar(self.n_views, "n_views", Integral, min_val=1)
             return
         angles = np.asarray(self.angles)
@@ -337,6 +342,12 @@ class RayTransformOperator(ForwardOperator):
             raise ValueError(
                 f"Got angles of shape {angles.shape}, but expected a 1-D array of "
                 "finite angles in degrees."
+            )
+        if self.n_views not in (None, _N_VIEWS, len(angles)):
+            raise ValueError(
+                f"Got n_views={brief(self.n_views)} and {len(angles)} angles, but "
+                "expected as many of both; n_views can be left out where angles are "
+                "given."
             )
 
     def _build(self, image_shape, measurement_shape):

@@ -12,9 +12,12 @@ from sklearn.base import clone
 from ..utils.params import brief, check_real
 from ..utils.stack_check import check_stack
 from ..utils.torch_state import own_torch
+from ..utils.warn import warn
 from ._base import ForwardOperator
 from ._checks import check_operator
+from ._consistency import ModelMismatchWarning
 from ._misfit import squared_misfit
+from ._stuck import say_stuck, without_stuck
 
 _MOST_SAMPLES = 8
 _COARSE = 17  # values of a range before the best of them is refined
@@ -50,6 +53,28 @@ class ParameterEstimate:
     unexplained: float
     scans: dict
 
+    @property
+    def sentence(self):
+        """What was found, in words."""
+        return (
+            f"{', '.join(map(self._said, self.values))}; {self.unexplained:.2%} of the "
+            "measurements (root mean square) is left unexplained, noise included."
+        )
+
+    def _said(self, name):
+        value, error = self.values[name], self.errors.get(name)
+        if error is None:
+            return f"{name}={brief(value, 60)}"
+        if math.isinf(error):
+            return f"{name}={value:.4g}, without a minimum inside the range"
+        digits = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 6
+        return f"{name}={value:.{digits}f} ± {error:.{digits}f}"
+
+    def __str__(self):
+        return self.sentence
+
+    __repr__ = __str__
+
 
 @own_torch()
 @torch.no_grad()
@@ -76,6 +101,12 @@ def estimate_parameters(
     ------
     ValueError
         If a range is none, or the operator has no such parameter, or refuses a value.
+
+    Warns
+    -----
+    ModelMismatchWarning
+        If bins or views of a tomograph are stuck, as :func:`check_consistency` tells;
+        they are left out.
 
     Notes
     -----
@@ -114,7 +145,9 @@ def estimate_parameters(
     is_complex = np.iscomplexobj(Y)
     _, layout = operator.layouts(measurement=Y.shape[1:], is_complex=is_complex)
     chosen = np.unique(np.linspace(0, len(Y) - 1, _MOST_SAMPLES).round().astype(int))
-    y = layout.to_tensor(Y[chosen])
+    y, stuck = without_stuck(operator, layout.to_tensor(Y[chosen]), Y)
+    if stuck:
+        warn(f"{say_stuck(stuck)} Here that is left out.", ModelMismatchWarning)
 
     def misfit(values):
         changed = clone(operator).set_params(**values)
@@ -224,6 +257,11 @@ def estimate_detector_offset(
     ------
     ValueError
         If the operator has no detector that could be displaced.
+
+    Warns
+    -----
+    ModelMismatchWarning
+        If bins or views are stuck; they are left out.
 
     See Also
     --------

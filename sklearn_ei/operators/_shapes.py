@@ -173,6 +173,12 @@ class Shapes(DerivedMixin, BaseEstimator):
                 raise ValueError(
                     f"{text}; transposed they would fit, as np.swapaxes(Y, 1, 2) does."
                 ) from None
+            if self._may_have_views_first(image_shape, measurement_shape):
+                text = str(error).removesuffix(".")
+                raise ValueError(
+                    f"{text}; if Y has views first, (n_views, n_rows, n_bins), rows "
+                    "become samples by np.moveaxis(Y, 0, 1)."
+                ) from None
             raise
         if image_shape is None or measurement_shape is None:
             raise ValueError(
@@ -191,6 +197,17 @@ class Shapes(DerivedMixin, BaseEstimator):
         except ValueError:
             return False
         return True
+
+    def _may_have_views_first(self, image_shape, measurement_shape):
+        """Whether a measurement may be that of a row, in a stack of views."""
+        n_views = getattr(self, "_n_views", None)
+        if n_views is None or measurement_shape is None or len(measurement_shape) != 2:
+            return False
+        try:
+            self._infer_shapes(image_shape, (n_views, measurement_shape[1]))
+        except ValueError:
+            return False
+        return measurement_shape[0] != n_views
 
     def _fix_shapes(self, image_shape, measurement_shape):
         """Write resolved shapes into the constructor parameters."""

@@ -5,6 +5,7 @@ from scipy.ndimage import median_filter
 from sklearn.utils import check_scalar
 
 from ..utils.params import brief, check_real
+from ..utils.stuck import constant_along
 from ._step import DetectorStep, check_axis
 
 _MAD = 1.4826  # of the standard deviation in the median absolute deviation of a normal
@@ -62,7 +63,7 @@ class DeadBinMasker(DetectorStep):
         axis = check_axis(self.measurement_shape_, self.view_axis)
         lost = self.detect
         while np.any(lost):  # a lost view hides dead bins, and the other way round
-            lost = _constant(Y, axis) | _constant(Y, Y.ndim - 1)
+            lost = constant_along(Y, axis) | constant_along(Y, Y.ndim - 1)
             Y[np.broadcast_to(lost, Y.shape)] = np.nan
         Y[..., _lost("bins", self.bins, Y.shape[-1])] = np.nan
         np.moveaxis(Y, axis, 0)[_lost("views", self.views, Y.shape[axis])] = np.nan
@@ -254,14 +255,6 @@ def _lost(name, which, size):
             f"{size} booleans."
         )
     return values.astype(int)
-
-
-def _constant(Y, axis):
-    """Return where all values along an axis are equal, of at least two seen."""
-    seen = ~np.isnan(Y)
-    highest = np.where(seen, Y, -np.inf).max(axis=axis, keepdims=True)
-    lowest = np.where(seen, Y, np.inf).min(axis=axis, keepdims=True)
-    return (highest == lowest) & (seen.sum(axis=axis, keepdims=True) > 1)
 
 
 def _mean_of_seen(part):

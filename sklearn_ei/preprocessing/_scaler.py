@@ -42,8 +42,14 @@ class MeasurementScaler(DetectorStep):
     detector adds has to be taken off in its units, before this step
     (``dark`` of :class:`TransmissionToAttenuation`).
 
-    :class:`~sklearn_ei.EquivariantReconstructor` trains in units of its own; this
-    step is for the units of ``alpha``, of noise levels, or of the images.
+    :class:`~sklearn_ei.EquivariantReconstructor` trains in units of its own, and
+    needs no such step; it is for the units of noise levels, or of the images.
+
+    In a pipeline, images are in units of the scaled measurements. Ground truth is
+    not scaled: ``score(Y, images)`` of such a pipeline, and a search that uses it,
+    compare images in different units, without a warning. Apply
+    :meth:`inverse_transform` to predictions and compare these, or leave the step
+    out.
 
     Examples
     --------

@@ -6,14 +6,21 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..utils.on_demand import MappedStack
-from ..utils.params import brief, check_real
+from ..utils.params import check_real
 from ..utils.stack import LazyStack
-from ..utils.stack_check import check_stack
+from ..utils.stuck import mostly
 from ..utils.warn import warn
+from ._fields import (
+    check_beam,
+    field_of_all,
+    field_of_samples,
+    refuse_readings_without_beam,
+)
 from ._step import DetectorStep, check_readings
 
 # Above, more than noise and scatter let through in most of the readings.
 _NO_TRANSMISSION = 1.5
+_MOST = 0.5
 
 
 class TransmissionToAttenuation(DetectorStep):
@@ -29,6 +36,8 @@ class TransmissionToAttenuation(DetectorStep):
     flat : float or array-like, default=1.0
         What it reads with the beam and nothing in it; likewise. 1 with
         ``dark=0``: the measurements are transmissions already; counts are refused.
+        Where either is NaN, as for a bin that is dead, so is the attenuation; where
+        ``flat`` is not above ``dark``, measurements have to be NaN.
     min_transmission : float, default=1e-4
         Smallest transmission. What is below it, zeros and negative values
         included, is set to it, with a warning that counts them: their attenuation
@@ -76,14 +85,12 @@ class TransmissionToAttenuation(DetectorStep):
         self.min_transmission = min_transmission
 
     def _learn(self, checked):
-        shape = checked.shape[1:]
         _check_min_transmission(self.min_transmission)
-        for name in ("dark", "flat"):
-            _refuse_field_of_each_sample(name, getattr(self, name), checked.shape)
-        dark = _mean_frame(self.dark, "dark", shape)
-        flat = _mean_frame(self.flat, "flat", shape)
-        _check_fields(dark, flat)
+        dark = field_of_all(self.dark, "dark", checked.shape)
+        flat = field_of_all(self.flat, "flat", checked.shape)
+        check_beam(dark, flat)
         if isinstance(checked, np.ndarray):
+            refuse_readings_without_beam(checked, dark, flat)
             _refuse_counts(checked, dark, flat)
         self.dark_, self.flat_ = dark, flat
 
@@ -123,26 +130,28 @@ def transmission_to_attenuation(
     dark, flat : float or array-like, default=0.0 and 1.0
         What the detector reads without a beam, and without an object. They
         broadcast against ``intensities``: (n_samples, 1, n_bins) for a field of
-        each sample.
+        each sample, such as the rows of a detector. NaN where nothing is known.
     min_transmission : float, default=1e-4
         Smallest transmission; what is below is set to it, with a warning.
 
     Returns
     -------
     attenuation : ndarray of the shape of ``intensities``
-        Float32; NaN where the intensity is NaN. For intensities that are not in
-        memory, a stack that is read when it is indexed.
+        Float32; NaN where the intensity, or a field, is NaN. For intensities that
+        are not in memory, a stack that is read when it is indexed.
 
     Raises
     ------
     TypeError, ValueError
-        If arrays do not fit, ``flat`` does not exceed ``dark`` everywhere, or
-        intensities are counts without fields.
+        If arrays do not fit, or in two ways, ``flat`` does not exceed ``dark`` where
+        intensities are not NaN, or they are counts without fields. For those that
+        are not in memory some of this is seen when they are read.
 
     Warns
     -----
     RuntimeWarning
-        If values are below ``min_transmission``.
+        If values are below ``min_transmission``. Bins, and views, of which it is
+        nearly all are named.
 
     Examples
     --------
@@ -153,9 +162,9 @@ def transmission_to_attenuation(
     """
     checked = check_readings(None, intensities, name="intensities")
     _check_min_transmission(min_transmission)
-    dark = _field(dark, "dark", checked.shape)
-    flat = _field(flat, "flat", checked.shape)
-    _check_fields(dark, flat)
+    dark = field_of_samples(dark, "dark", checked.shape)
+    flat = field_of_samples(flat, "flat", checked.shape)
+    check_beam(dark, flat)
     if isinstance(checked, LazyStack):
         function = partial(_of_samples, dark, flat, min_transmission)
         return MappedStack(checked, function, checked.shape[1:])
@@ -179,18 +188,6 @@ def _check_min_transmission(value):
     )
 
 
-def _refuse_field_of_each_sample(name, field, shape):
-    """Refuse what would be taken for frames, and their mean be taken."""
-    given = np.shape(field) if hasattr(field, "shape") else ()
-    if len(given) == len(shape) and given[0] == shape[0] > 1:
-        raise ValueError(
-            f"Got {name} of shape {given} for {shape[0]} samples, which may be a field "
-            f"for each of them or as many frames, but expected one field: "
-            f"{name}.mean(axis=0) of frames; transmission_to_attenuation takes a field "
-            "for each sample, such as the rows of a detector."
-        )
-
-
 def _refuse_counts(values, dark, flat):
     """Refuse what are no transmissions though they are said to be."""
     if flat.size > 1 or dark.size > 1 or flat != 1 or dark != 0:
@@ -203,84 +200,40 @@ def _refuse_counts(values, dark, flat):
         )
 
 
-def _field(field, name, shape):
-    """Return a field as float64, if it is finite and broadcasts to a shape."""
-    if field is None:
-        raise ValueError(
-            f"Got {name}=None, but expected finite numbers; without {name} fields "
-            "leave it out and divide by what the beam gives beside the object "
-            "(AirNormalizer)."
-        )
-    try:
-        array = np.asarray(field, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.array(np.nan)
-    if isinstance(field, bool | str) or not np.isfinite(array).all():
-        raise ValueError(
-            f"Got {name}={brief(field)}, but expected finite numbers: one, or an array."
-        )
-    try:
-        fits = np.broadcast_shapes(array.shape, shape) == tuple(shape)
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"Got {name} of shape {array.shape}, but expected a number, or an array "
-            f"that broadcasts to {tuple(shape)}."
-        )
-    return array
-
-
-def _mean_frame(field, name, shape):
-    """Return a field for one measurement, the mean of frames if there are several."""
-    try:
-        n_dims = np.ndim(field)
-    except ValueError:  # ragged
-        n_dims = 0
-    if n_dims == len(shape) + 1:
-        field = check_stack(field, name, "frames", dtype=np.float64).mean(axis=0)
-    try:
-        return _field(field, name, shape)
-    except ValueError as error:
-        hint = ""
-        if n_dims > 0 and len(shape) > 1:
-            hint = (
-                f" Frames are (n_frames, …) with {len(shape) + 1} axes, such as "
-                f"{name}[:, np.newaxis]."
-            )
-        raise ValueError(f"{error}{hint}") from None
-
-
-def _check_fields(dark, flat):
-    dead = np.count_nonzero(flat <= dark)
-    size = np.broadcast(flat, dark).size
-    if dead == size:
-        raise ValueError(
-            f"Got flat not above dark in {dead} of {size} value(s), up to "
-            f"{flat.max():g} and {dark.max():g}, but expected a beam; they may be "
-            "exchanged, or the beam was off."
-        )
-    if dead:
-        raise ValueError(
-            f"Got flat not above dark in {dead} of {size} value(s), but expected a "
-            "beam everywhere; give dead bins the readings of a neighbour, and name "
-            "them to DeadBinMasker."
-        )
-
-
 def _attenuation(checked, dark, flat, min_transmission):
+    refuse_readings_without_beam(checked, dark, flat)
     _refuse_counts(checked, dark, flat)
-    transmission = (checked - dark.astype(np.float32)) / (flat - dark).astype(
-        np.float32
-    )
-    n_below = int(np.count_nonzero(transmission < min_transmission))
+    with np.errstate(divide="ignore", invalid="ignore"):  # where readings are NaN
+        transmission = (checked - dark.astype(np.float32)) / (flat - dark).astype(
+            np.float32
+        )
+    below = transmission < min_transmission
+    n_below = int(np.count_nonzero(below))
     if n_below:
+        whole = _say_whole(below, ~np.isnan(transmission))
         warn(
             f"Got {n_below} of {transmission.size} values "
             f"({n_below / transmission.size:.2%}) with a transmission below "
-            f"{min_transmission:g}; they are set to it.",
+            f"{min_transmission:g}; they are set to it.{whole}",
             RuntimeWarning,
         )
         np.maximum(transmission, np.float32(min_transmission), out=transmission)
     # + 0 so that full transmission is 0 and not -0.
     return np.negative(np.log(transmission, out=transmission), out=transmission) + 0
+
+
+def _say_whole(below, seen):
+    """Return what is to be said where nothing reaches whole bins, or views."""
+    if below.ndim < 3:
+        return ""
+    shape = -1, *below.shape[-2:]
+    stuck = mostly(below.reshape(shape), seen.reshape(shape))
+    within = np.count_nonzero(stuck.mask & below.reshape(shape))
+    # Else the object is dense; and if it is most of all, it is not the detector.
+    if within < _MOST * np.count_nonzero(below) or stuck.mask.mean() > _MOST:
+        return ""
+    which = "it is" if stuck.is_alone else "they are"
+    return (
+        f" Among them is all, or nearly all, of {stuck.names}: if {which} dead or "
+        f"lost, {stuck.remedy} before this step makes NaN of it, which is not measured."
+    )

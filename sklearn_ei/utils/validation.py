@@ -51,10 +51,12 @@ def check_measurements(estimator, Y, reset, *, lazy=False):
         # Plain signals are left to scikit-learn, with the words it uses.
         plain = len(shape) == checked.ndim - 1 == 1
         if checked.shape[1:] != shape and not plain:
+            one = checked.shape == shape
+            hint = "; a single sample has to be passed as a stack of one" * one
             raise ValueError(
                 f"Y has measurements of shape {checked.shape[1:]}, but "
                 f"{type(estimator).__name__} was fitted on measurements of shape "
-                f"{shape}."
+                f"{shape}{hint}."
             )
         record_features(estimator, Y, checked, reset=False)
     return checked

@@ -13,6 +13,7 @@ from sklearn_ei.noise import (
     UnknownNoiseError,
     estimate_noise,
 )
+from sklearn_ei.noise._input import as_tensor
 from sklearn_ei.operators import (
     MRI,
     Blur,
@@ -232,10 +233,48 @@ def test_nothing_is_told_from_zeros(ct):
         estimate_noise(operator, torch.zeros_like(y))
 
 
-@pytest.mark.parametrize("y", [np.ones((2, 40, 91)), None, torch.ones((0, 1, 40, 91))])
-def test_what_is_no_tensor_of_measurements_is_refused(ct, y):
-    with pytest.raises(TypeError, match=r"Got y=.*but expected a tensor of shape"):
-        estimate_noise(ct[0], y)
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (None, "y has shape .*expected a stack of measurements"),
+        (np.ones((40, 91)), "a single sample has to be passed as a stack of one"),
+        (np.ones((0, 40, 91)), "with 0 sample"),
+        (torch.ones((0, 1, 40, 91)), "expected at least one measurement"),
+        (np.ones((2, 39, 91)), "got measurements of shape"),
+        (np.array([["a", "b"]]), "expected real numbers"),
+    ],
+)
+def test_what_are_no_measurements_is_refused(ct, y, said):
+    for judge in (GaussianNoise().resolve, estimate_noise):
+        with pytest.raises((TypeError, ValueError), match=said):
+            judge(ct[0], y)
+
+
+def test_arrays_are_taken_as_other_steps_take_them(ct):
+    operator, y = ct
+    noisy = y + white(y, 0.02 * float(y.max()))
+    rows = noisy.reshape(2, 4, *noisy.shape[2:]).movedim(1, -1).contiguous()
+    k_space = MRI(1, sensitivities=coils(3, 8, 8)).measure(images()[:, 0, :8, :8] + 1j)
+    pairs = np.stack([k_space.real, k_space.imag], axis=2).reshape(8, 6, 8, 8)
+    scanner = MRI(1, sensitivities=coils(3, 8, 8))
+    for A, tensor, array in (
+        (operator, noisy, noisy[:, 0].tolist()),
+        (ParallelBeamCT(N_VIEWS), noisy, noisy[:, 0].numpy()),  # its shapes are open
+        (operator, rows.movedim(-1, 1), rows.numpy()),
+        (operator, noisy, LazyStack(noisy[:, 0].numpy(), "y")),
+        (scanner, torch.from_numpy(pairs), k_space),
+        (scanner, torch.from_numpy(pairs), np.moveaxis(pairs, 1, -1)),
+    ):
+        resolved, y = as_tensor(A, array)
+        assert resolved.measurement_shape == tuple(tensor.shape[2:])
+        assert torch.equal(y[: len(y)], tensor)
+    told = estimate_noise(operator, noisy)
+    assert str(estimate_noise(operator, noisy[:, 0].numpy())) == str(told)
+    level = GaussianNoise().resolve(operator, noisy).sigma
+    assert GaussianNoise().resolve(operator, noisy[:, 0].numpy()).sigma == level
+    part, one = part_of(operator, noisy[:1].masked_fill(noisy[:1] < 0.5, torch.nan))
+    told = str(estimate_noise(part, one))
+    assert str(estimate_noise(part, one[:, 0].numpy())) == told
 
 
 def test_holes_are_judged_by_the_part_that_measured(ct):

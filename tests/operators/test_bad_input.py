@@ -1,8 +1,12 @@
 """Wrong parameters and data: what came, what was expected, and what to do."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 
+from sklearn_ei import PseudoInverseReconstructor
 from sklearn_ei.operators import (
     MRI,
     Blur,
@@ -95,3 +99,58 @@ def test_transposed_measurements_are_recognised(operator):
 def test_a_single_sample_is_told_to_be_a_stack_of_one(operator):
     with pytest.raises(ValueError, match="has to be passed as a stack of one"):
         operator.reconstruct(np.ones((12, 30)))
+
+
+@pytest.mark.parametrize(
+    "kind", [ParallelBeamCT, partial(FanBeamCT, source_distance=99)]
+)
+def test_a_number_of_views_that_is_not_that_of_the_angles_is_refused(kind):
+    angles = np.arange(30) * 6.0
+    operator = kind(31, angles=angles)
+    assert clone(operator).get_params()["n_views"] == 31  # not by the constructor
+    for call in (
+        lambda: operator.measurement_shape,
+        lambda: operator.resolve(measurement_shape=(30, 40)),
+        lambda: operator.reconstruct(np.ones((1, 31, 40))),
+    ):
+        with pytest.raises(
+            ValueError, match="n_views=31 and 30 angles, but expected as"
+        ):
+            call()
+    with pytest.raises(TypeError, match=r"n_views .* view angles as angles="):
+        kind(angles, angles=angles).resolve(measurement_shape=(30, 40))
+    for same in (
+        kind(angles=angles),
+        kind(30, angles=angles),
+        kind(None, angles=angles),
+    ):
+        assert same.resolve(measurement_shape=(30, 40)).measurement_shape == (30, 40)
+    changed = kind(30).set_params(angles=angles, n_views=30)
+    assert changed.resolve(measurement_shape=(30, 40)).measurement_shape == (30, 40)
+
+
+def test_views_before_rows_are_recognised():
+    angles = np.arange(30) * 6.0
+    rows = np.ones((12, 30, 55))
+    first = np.moveaxis(rows, 1, 0)
+    text = (
+        r"\(12, 55\), but expected \(30, .*; if Y has views first, "
+        r"\(n_views, n_rows, n_bins\), rows become samples by np\.moveaxis\(Y, 0, 1\)"
+    )
+    for operator in (
+        ParallelBeamCT(30),
+        ParallelBeamCT(angles=angles, n_bins=55),
+        FanBeamCT(30, source_distance=99.0, n_bins=55),
+        ParallelBeamCT(30, (38, 38)),
+    ):
+        with pytest.raises(ValueError, match=text):
+            operator.reconstruct(first)
+        with pytest.raises(ValueError, match=text):
+            PseudoInverseReconstructor(operator).fit(first)
+        assert len(operator.reconstruct(np.moveaxis(first, 0, 1))) == 12
+    with pytest.raises(ValueError, match=r"expected \(30, 54\)\.$"):
+        ParallelBeamCT(30, n_bins=54).reconstruct(first)
+    with pytest.raises(
+        ValueError, match=r"transposed they would fit.*Y, 1, 2\) does\.$"
+    ):
+        ParallelBeamCT(30).reconstruct(np.swapaxes(rows, 1, 2))

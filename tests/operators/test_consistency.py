@@ -156,15 +156,20 @@ def test_masks():
     frames = IMAGES + 0.05
     operator = Inpainting(mask=masks())
     assert check_consistency(operator, frames * masks()).is_consistent
-    left = check_consistency(operator, frames)  # readings where pixels are lost
-    assert left.is_consistent
-    assert left.elsewhere == pytest.approx(
-        np.sum(frames[:, ~masks()] ** 2) / np.sum(frames**2), rel=1e-5
+    rubbish = np.random.RandomState(2).uniform(0, 5, frames.shape)
+    left = np.where(masks(), frames, rubbish)  # readings where pixels are lost
+    report = check_consistency(operator, left)
+    assert report.is_consistent
+    assert report.elsewhere == pytest.approx(
+        np.sum(left[:, ~masks()] ** 2) / np.sum(left**2), rel=1e-5
     )
-    for wrong in (~masks(), masks(1)):
+    for wrong, said in (
+        (~masks(), "Likely: the mask is inverted: pass True where measured"),
+        (masks(1), "Likely: the mask is inverted, or belongs to other measurements."),
+    ):
         report = check_consistency(Inpainting(mask=wrong), frames * masks())
         assert not report.is_consistent
-        assert "mask is inverted, or belongs to other" in report.sentence
+        assert said in report.sentence
         lost = frames * masks() * ~wrong
         expected = np.sum(lost**2) / np.sum((frames * masks()) ** 2)
         assert report.elsewhere == pytest.approx(expected, rel=1e-5)
@@ -175,9 +180,12 @@ def test_masks_of_k_space():
     complex_images = np.stack([IMAGES, 0.5 * IMAGES], axis=-1)
     Y = operator.measure(complex_images)
     assert check_consistency(operator, Y).is_consistent
-    for wrong in (MRI(mask=~k_space_mask(operator)), MRI(4, random_state=1)):
+    for wrong, said in (
+        (MRI(mask=~k_space_mask(operator)), "the mask is inverted: pass True"),
+        (MRI(4, random_state=1), "the mask is inverted, or belongs to other"),
+    ):
         report = check_consistency(wrong, Y)
-        assert "mask is inverted, or belongs to other" in report.sentence
+        assert said in report.sentence
         assert not report.is_consistent
 
 

@@ -15,7 +15,7 @@ SHAPE = (48, 48)
 
 def fan(n_views=120, source_distance=80, detector_distance=40, **parameters):
     return FanBeamCT(
-        n_views,
+        None if "angles" in parameters else n_views,
         SHAPE,
         source_distance=source_distance,
         detector_distance=detector_distance,

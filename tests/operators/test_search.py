@@ -158,3 +158,33 @@ def test_rows_that_cannot_tell_the_tilt_are_refused():
         estimate_axis_tilt(parallel(), leaning(0.1), n_rows=2)
     with pytest.raises(ValueError, match="tell their offset"):
         estimate_axis_tilt(parallel(), np.zeros((4, 30, 57)))
+
+
+def test_estimates_say_what_they_are_in_a_sentence():
+    Y = noisy(parallel(detector_offset=1.37).measure(IMAGES))
+    found = estimate_detector_offset(parallel(), Y)
+    value, error = found.values["detector_offset"], found.errors["detector_offset"]
+    start, rest = str(found).split("; ")
+    name, number = start.split("=")
+    assert name == "detector_offset"
+    told, deviation = map(float, number.split(" ± "))
+    assert abs(told - value) <= error
+    assert deviation == pytest.approx(error, rel=0.1)
+    share = f"{found.unexplained:.2%} of the measurements (root mean square) is left"
+    assert rest.startswith(share)
+    assert repr(found) == str(found) == found.sentence
+    edge = estimate_detector_offset(parallel(), Y, largest=0.5)
+    assert "without a minimum inside the range" in str(edge)
+    clockwise = [-6.0 * k for k in range(30)]
+    both = estimate_parameters(
+        parallel(angles=clockwise), Y, {"angles": [clockwise, clockwise[::-1]]}
+    )
+    assert str(both).startswith("angles=[")
+    assert len(str(both)) < 200
+
+
+def test_a_tilt_says_what_it_is_in_a_sentence():
+    tilt = estimate_axis_tilt(parallel(), leaning(0.25, n_rows=3))
+    assert repr(tilt) == str(tilt) == tilt.sentence
+    assert str(tilt).startswith(f"The axis leans by {tilt.degrees:.3g} ± ")
+    assert "in the middle of 3 rows and changes by 0.2" in str(tilt)

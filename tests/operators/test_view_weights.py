@@ -88,7 +88,8 @@ SHORT = {
 
 @pytest.mark.parametrize("scan", SHORT)
 def test_short_fans_keep_the_intensity(scan):
-    operator = FanBeamCT(150, SHAPE, **{**FAN, **SHORT[scan]})
+    n_views = None if "angles" in SHORT[scan] else 150
+    operator = FanBeamCT(n_views, SHAPE, **{**FAN, **SHORT[scan]})
     assert value_of(operator) == pytest.approx(1, abs=0.02)
     # Everywhere, not only in the middle.
     quarters = operator.reconstruct(operator.measure(disc()))[0]

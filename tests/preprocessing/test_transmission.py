@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_ei import PseudoInverseReconstructor
 from sklearn_ei.preprocessing import (
+    DeadBinMasker,
     DetectorBinner,
     MeasurementScaler,
     TransmissionToAttenuation,
@@ -184,3 +185,143 @@ def test_fields_of_every_sample_of_what_is_in_a_file(tmp_path):
     assert not stack.read
     for index in (slice(None), [4, 1], 3, slice(2, 4)):
         np.testing.assert_allclose(found[index], attenuation[index], atol=1e-5)
+
+
+# -------------------------------------------------------- dead bins, rows of a detector
+def scan_of_rows(n_rows=12, n_views=20, n_bins=30):
+    """Return line integrals, counts of them, and a flat field of each row."""
+    rng = np.random.default_rng(0)
+    attenuation = rng.random((n_rows, n_views, n_bins))
+    flat = 1000 + 100 * rng.random((n_rows, n_bins))
+    counts = flat[:, np.newaxis] * np.exp(-attenuation)
+    return attenuation, counts, flat
+
+
+def test_dead_bins_are_named_where_their_values_are_cut_off():
+    _, counts, flat = scan_of_rows()
+    counts[..., [4, 25]] = 0
+    counts[3, 5, 4] = 2  # one view of twenty: nearly all
+    counts[0, 2, 9] = 0
+    text = (
+        r"Got 480 of 7200 .* set to it\. Among them is all, or nearly all, of bins 4 "
+        r"and 25: if they are dead or lost, DeadBinMasker\(bins=\[4, 25\]\) before"
+    )
+    with pytest.warns(RuntimeWarning, match=text):
+        transmission_to_attenuation(counts, 0.0, flat[:, np.newaxis])
+    step = TransmissionToAttenuation(flat=flat.mean(axis=0)).fit(counts)
+    with pytest.warns(RuntimeWarning, match=text):
+        step.transform(counts)
+    counts[:, 7] = 0
+    with pytest.warns(RuntimeWarning, match="bins 4 and 25 and view 7: if they are"):
+        step.transform(counts)
+    masker = DeadBinMasker(bins=[4, 25], views=[7])
+    with pytest.warns(RuntimeWarning, match="Got 1 of .* set to it.$"):
+        step.transform(masker.fit_transform(counts))
+
+
+def test_values_cut_off_here_and_there_are_no_dead_bins():
+    _, counts, flat = scan_of_rows()
+    for dark in (counts > 500, np.arange(30) < 20):  # dense; more than half of all
+        with pytest.warns(RuntimeWarning, match="set to it.$"):
+            transmission_to_attenuation(counts * ~dark, 0.0, flat[:, np.newaxis])
+
+
+def test_bins_that_are_dead_in_the_flat_field_too():
+    attenuation, counts, flat = scan_of_rows()
+    expected = attenuation.copy()
+    expected[..., [4, 25]] = np.nan
+    dead, unknown = flat.copy(), flat.copy()
+    dead[:, [4, 25]], unknown[:, [4, 25]] = 0, np.nan
+    dark = np.zeros(30)
+    dark[[4, 25]] = np.nan
+    masked = DeadBinMasker(bins=[4, 25]).fit_transform(counts)
+    for readings, field, offset in (
+        (masked, dead, 0.0),
+        (masked, unknown, 0.0),
+        (counts, unknown, 0.0),
+        (counts, np.ma.masked_array(flat, np.isnan(unknown)), 0.0),
+        (counts, flat, dark),
+    ):
+        found = transmission_to_attenuation(readings, offset, field[:, np.newaxis])
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        lazy = transmission_to_attenuation(
+            Chunked(readings), offset, field[:, np.newaxis]
+        )
+        np.testing.assert_allclose(lazy[2:4], expected[2:4], atol=1e-5)
+    for readings, field in ((masked, dead), (masked, unknown), (counts, unknown)):
+        step = TransmissionToAttenuation(flat=field[0]).fit(readings)
+        np.testing.assert_allclose(step.transform(readings)[0], expected[0], atol=1e-5)
+    # Frames: the mean of those that are known.
+    frames = np.stack([flat[0], flat[0] + 2, flat[0] + 4])
+    frames[1, 4], frames[:, 25] = np.nan, np.nan
+    step = TransmissionToAttenuation(flat=frames[:, np.newaxis]).fit(counts)
+    mean = flat[0] + 2
+    mean[25] = np.nan
+    np.testing.assert_allclose(step.flat_[0], mean)
+
+
+def test_readings_without_a_beam_are_refused_with_the_cure():
+    _, counts, flat = scan_of_rows()
+    flat[:, [4, 25]] = 0
+    text = (
+        r"flat not above dark in 24 of 360 value\(s\), in bins 4 and 25, but expected "
+        r"a beam wherever readings are not NaN; .*DeadBinMasker\(bins=\[4, 25\]\)"
+    )
+    with pytest.raises(ValueError, match=text):
+        transmission_to_attenuation(counts, 0.0, flat[:, np.newaxis])
+    with pytest.raises(ValueError, match="flat not above dark in 2 of 30"):
+        TransmissionToAttenuation(flat=flat[0]).fit(counts)
+    lazy = transmission_to_attenuation(Chunked(counts), 0.0, flat[:, np.newaxis])
+    with pytest.raises(ValueError, match="in bins 4 and 25"):
+        lazy[0:2]
+    for bad in (np.inf, np.nan):
+        with pytest.raises(ValueError, match="Got flat="):
+            transmission_to_attenuation(counts, 0.0, np.full((12, 1, 30), bad))
+
+
+def test_fields_that_fit_in_two_ways_are_refused():
+    attenuation, counts, flat = scan_of_rows(20, 20)
+    text = (
+        r"Got flat of shape \(20, 30\) for 20 samples of 20 views, .* expected "
+        r"flat\[:, np\.newaxis\] for the former, or flat\[np\.newaxis\] for the latter"
+    )
+    with pytest.raises(ValueError, match=text):
+        transmission_to_attenuation(counts, 0.0, flat)
+    found = transmission_to_attenuation(counts, 0.0, flat[:, np.newaxis])
+    np.testing.assert_allclose(found, attenuation, atol=1e-5)
+    of_views = flat * np.exp(-attenuation)
+    found = transmission_to_attenuation(of_views, 0.0, flat[np.newaxis])
+    np.testing.assert_allclose(found, attenuation, atol=1e-5)
+    with pytest.raises(
+        ValueError, match=r"expected flat\[np\.newaxis\] for the latter"
+    ):
+        TransmissionToAttenuation(flat=flat).fit(of_views)
+    step = TransmissionToAttenuation(flat=flat[np.newaxis]).fit(of_views)
+    np.testing.assert_allclose(step.transform(of_views), attenuation, atol=1e-5)
+    frames = np.stack([flat - 1, flat, flat + 1])
+    with pytest.raises(ValueError, match=r"expected flat\.mean\(0\)\[np\.newaxis\]"):
+        TransmissionToAttenuation(flat=frames).fit(of_views)
+
+
+@pytest.mark.parametrize("name", ["flat", "dark"])
+def test_fields_of_rows_are_told_how_to_be_written(name):
+    attenuation, counts, flat = scan_of_rows()
+    frames = np.stack([flat - 1, flat, flat + 1])
+    first = np.stack([flat[0], flat[0]])[:, np.newaxis]
+    function, step = transmission_to_attenuation, TransmissionToAttenuation
+    for field, line in (
+        (flat, rf"{name}\[:, np\.newaxis\]\."),
+        (frames, rf"{name}\.mean\(0\)\[:, np\.newaxis\]\."),
+        (first, rf"The mean of frames is {name}\.mean\(0\)\."),
+    ):
+        with pytest.raises(ValueError, match=line):
+            function(counts, **{"flat": 2000.0, name: field})
+    for field, line in (
+        (flat, rf"{name}\[:, np\.newaxis\], which transmission_to_attenuation takes"),
+        (frames, rf"{name}\.mean\(0\)\[:, np\.newaxis\], which transmission_to"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            step(**{"flat": 2000.0, name: field}).fit(counts)
+    if name == "flat":
+        found = function(counts, 0.0, frames.mean(0)[:, np.newaxis])
+        np.testing.assert_allclose(found, attenuation, atol=1e-5)

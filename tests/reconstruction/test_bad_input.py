@@ -134,6 +134,10 @@ def test_the_same_operator_is_needed_in_prediction():
         ValueError, match=r"was fitted on measurements of shape \(8, 19\)"
     ):
         ei.predict(Y_GOOD[:, :, 1:])
+    # What fit says of one sample, predict says, too.
+    for method in (ei.predict, ei.fit):
+        with pytest.raises(ValueError, match=r"single sample .* as a stack of one"):
+            method(Y_GOOD[0])
 
 
 def test_one_sample_is_enough():

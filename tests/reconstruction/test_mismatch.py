@@ -77,6 +77,39 @@ def test_inverted_masks_are_told():
             fit("linear", operator, other.measure(images))
 
 
+PHASE = np.exp(1j * np.linspace(-0.5, 0.5, 32))
+LINES = MRI(3, (32, 32)).measured_entries()[0]
+FROM_CORNER = np.fft.ifftshift(LINES)
+K_SPACE = MRI(mask=LINES).measure(IMAGES * PHASE)
+LIVE = np.random.default_rng(0).random((32, 32)) > 0.3
+MASKS = {
+    "corner": (
+        MRI(mask=FROM_CORNER),
+        np.fft.fft2(IMAGES * PHASE) * FROM_CORNER,
+        r"around index 0.* pass np.fft.fftshift\(Y, axes=\(1, 2\)\)",
+    ),
+    "images": (MRI(mask=LINES), IMAGES * PHASE, "Likely: Y are images rather than k-s"),
+    "exchanged": (
+        MRI(mask=LINES),
+        np.swapaxes(K_SPACE, 1, 2),
+        r"never measures.* pass np.swapaxes\(Y, 1, 2\)",
+    ),
+    "dead": (
+        Inpainting(rate=0.0),
+        (IMAGES + 0.05) * LIVE,
+        "pixels are 0 in all frames while their neighbours are not",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("kind", ["linear", "learned"])
+def test_mistakes_with_masks_are_told(kind, name):
+    operator, Y, said = MASKS[name]
+    with pytest.warns(ModelMismatchWarning, match=said):
+        fit(kind, operator, Y)
+
+
 @pytest.mark.parametrize("level", [0.0, 0.05])
 def test_right_data_is_not_warned_of(level):
     rng = np.random.default_rng(0)
@@ -89,6 +122,8 @@ def test_right_data_is_not_warned_of(level):
         (SCANNER, IMAGES),
         (uneven, IMAGES),
         (Inpainting(0.3), IMAGES),
+        (Inpainting(mask=LIVE), IMAGES),
+        (MRI(mask=LINES), IMAGES * PHASE),
         (hard, (rng.standard_normal((3, 60)) / size) @ right.T),
     ):
         clean = operator.measure(images)

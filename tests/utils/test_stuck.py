@@ -1,0 +1,152 @@
+"""Stuck bins are found, and what objects and air do is no stuck bin."""
+
+import numpy as np
+import pytest
+
+from sklearn_ei.datasets import make_thorax_phantoms
+from sklearn_ei.operators import FanBeamCT, ParallelBeamCT
+from sklearn_ei.utils.stuck import constant_along, find_stuck
+
+SIZE = 40
+IMAGES = make_thorax_phantoms(4, (SIZE, SIZE), random_state=0)
+BEAM = 2e4
+OFFSET = 2.3
+
+
+def counted(operator, images, largest=4.0, photons=BEAM, seed=0):
+    Y = operator.measure(images)
+    mean = photons * np.exp(-Y * (largest / Y.max()))
+    return np.random.default_rng(seed).poisson(mean).astype(float)
+
+
+def logarithm(counts, photons=BEAM):
+    return -np.log(np.maximum(counts / photons, 1e-4)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def counts():
+    scanner = ParallelBeamCT(30, (SIZE, SIZE), n_bins=66, detector_offset=OFFSET)
+    return counted(scanner, IMAGES)
+
+
+AXIS = 65 / 2 - OFFSET
+
+
+@pytest.mark.parametrize("reading", [0, 500, 5000, 65535])
+@pytest.mark.parametrize("number", [0, 3, 31, 40, 65])
+def test_single_bins_are_found_wherever_they_are(counts, reading, number):
+    counts = counts.copy()
+    counts[:, :, number] = reading
+    found = find_stuck(logarithm(counts), AXIS)
+    at_an_end = number in (0, 65) and reading == 5000  # little more than air
+    expected = np.zeros((4, 66), bool)
+    expected[:, number] = not at_an_end
+    np.testing.assert_array_equal(found.bins, expected)
+    assert not found.views.any()
+
+
+def test_which_sample_neighbours_and_lost_views(counts):
+    counts = counts.copy()
+    counts[1, :, 20] = 0
+    counts[:, :, 50:52] = 0
+    counts[2, :, 8:15] = 0  # a gap between two tiles of the detector
+    counts[3, 7] = 0
+    counts[0, [4, 9], 50] = 3  # dark noise, now and then
+    found = find_stuck(logarithm(counts), AXIS)
+    expected = np.zeros((4, 66), bool)
+    expected[1, 20] = expected[:, 50:52] = expected[2, 8:15] = True
+    np.testing.assert_array_equal(found.bins, expected)
+    np.testing.assert_array_equal(np.argwhere(found.views), [[3, 7]])
+    np.testing.assert_array_equal(
+        found.mask, found.views[:, :, None] | expected[:, None]
+    )
+    assert found.names == (
+        "bins 8, 9, 10, 11, 12, 13 and 4 others of some samples and view 7 of sample 3"
+    )
+
+
+def test_words(counts):
+    counts = counts.copy()
+    counts[:, :, [30, 45]] = 0
+    found = find_stuck(logarithm(counts), AXIS)
+    assert found.names == "bins 30 and 45"
+    assert found.remedy == "DeadBinMasker(bins=[30, 45])"
+    assert not found.is_alone
+    counts[1:, :, 45], counts[:, :, 30] = 100 + np.arange(30), 200 - np.arange(30)
+    found = find_stuck(logarithm(counts), AXIS)
+    assert (found.names, found.remedy) == ("bin 45 of sample 0", "DeadBinMasker()")
+    assert found.is_alone
+
+
+def test_what_is_nan_is_not_looked_at(counts):
+    Y = logarithm(counts)
+    Y[:, :, 30], Y[:, [3, 8, 9]] = np.nan, np.nan
+    assert not find_stuck(Y, AXIS)
+    Y[:, :, 31] = 3.0  # beside one that is masked
+    Y[:, [3, 8, 9]] = np.nan
+    assert np.argwhere(find_stuck(Y, AXIS).bins)[:, 1].tolist() == [31] * 4
+    assert not find_stuck(np.full((2, 30, 20), np.nan), 10)
+
+
+def objects():
+    """Yield images of what may read the same in all views, or none."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    middle = slice(SIZE // 2 - 1, SIZE // 2 + 1)
+    yield "thorax", IMAGES, 4
+    yield "pins", (rng.random((3, SIZE, SIZE)) > 0.995).astype(float), 4
+    rod = np.zeros((1, SIZE, SIZE))
+    rod[:, middle, middle] = 100
+    yield "opaque rod alone", rod, 30
+    yield "opaque rod inside", IMAGES[:2] + rod, 30
+    wire = IMAGES[:2].copy()
+    wire[:, 9, 22] = 100
+    yield "thin wire", wire, 30
+    disc = (np.hypot(x, y) < 0.35 * SIZE).astype(float)[np.newaxis]
+    yield "disc on the axis", disc, 6
+    tube = disc - (np.hypot(x, y) < 0.3 * SIZE)
+    yield "tube on the axis", tube, 6
+    disc = disc.copy()
+    disc[:, 22:24, 23:25] = 3
+    yield "disc with a speck", disc, 6
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "largest"), [pytest.param(*o, id=o[0]) for o in objects()]
+)
+def test_objects_and_air_are_left_in_peace(name, images, largest):
+    rng = np.random.default_rng(1)
+    shape = SIZE, SIZE
+    for n in (1, 2, 4, 8, 9, 20, 45):
+        scanners = (
+            ParallelBeamCT(n, shape),
+            FanBeamCT(n, shape, source_distance=1.5 * SIZE),
+            ParallelBeamCT(
+                angles=np.arange(n) * 360 / n,
+                image_shape=shape,
+                n_bins=25,
+                detector_offset=10,
+            ),
+        )
+        for scanner in scanners:
+            Y = scanner.measure(images)
+            mean = np.exp(-Y * (largest / max(Y.max(), 1e-9)))
+            noise = 0.05 * Y.max() * rng.standard_normal(Y.shape)
+            axis_bin = (Y.shape[-1] - 1) / 2 - scanner.detector_offset
+            for kind, data in {
+                "noise-free": Y,
+                "positive": np.maximum(Y + noise, 0),
+                "cut off": np.minimum(Y, 0.6 * Y.max()),
+                "whole counts": logarithm(np.round(BEAM * mean)),
+                "photons": logarithm(rng.poisson(BEAM * mean)),
+                "few photons": logarithm(rng.poisson(50 * mean), 50),
+                "next to none": logarithm(rng.poisson(5 * mean), 5),
+            }.items():
+                found = find_stuck(data.astype(np.float32), axis_bin)
+                assert not found, (n, scanner, kind, found.names)
+
+
+def test_equal_along_an_axis():
+    Y = np.array([[1.0, 2.0, np.nan], [1.0, 3.0, np.nan], [np.nan, 3.0, 4.0]])
+    assert constant_along(Y, 0).tolist() == [[True, False, False]]
+    assert constant_along(Y, 1).tolist() == [[False], [False], [False]]
