@@ -14,7 +14,7 @@ import torch
 
 import sklearn_ei.operators as ops
 from sklearn_ei import check_group_rank
-from sklearn_ei.groups import Reflections, Rotations, Scalings, Shifts
+from sklearn_ei.groups import RandomAffine, Reflections, Rotations, Scalings, Shifts
 
 SMOKE = ["--only", "means over 2 × 2 pixels"]
 SHAPE = (32, 32)
@@ -37,6 +37,7 @@ GROUPS = {
     "quarter turns": Rotations(4),
     "mirror images": Reflections(),
     "scalings": Scalings(),
+    "turns and zooms": RandomAffine(degrees=180),
 }
 KEPT = (
     *("verdict", "sentence", "n", "m", "rank_interval", "sigma_ratio"),

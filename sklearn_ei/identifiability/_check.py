@@ -34,7 +34,7 @@ _SMALL = 4096  # up to this size the rank is computed even if the answer is know
 @own_torch()
 def check_group_rank(
     operator: ForwardOperator,
-    group: Group | None = None,
+    group: Group | str | None = None,
     *,
     masks: Any = None,
     image_shape: tuple[int, ...] | None = None,
@@ -57,9 +57,11 @@ def check_group_rank(
     ----------
     operator : ForwardOperator
         A.
-    group : Group or None, default=None
-        {T_g}, products included; with the same interpolation as in training. None:
-        there are masks alone.
+    group : Group, "auto" or None, default=None
+        {T_g}, products included; with the same interpolation as in training.
+        ``"auto"``: the one that estimators take by default, which is recommended for
+        what A loses (:func:`~sklearn_ei.groups.recommended_group`). None: there are
+        masks alone.
     masks : array-like of shape (n_masks, *measurement_shape[, n_channels]), \
             default=None
         Of the operators A_i = M_i A: bools, true where measured, or the measurements
@@ -75,10 +77,11 @@ def check_group_rank(
             default="auto"
         How the rank is found. ``"auto"`` counts first; then takes the Fourier
         transform for cyclic shifts, the Gram matrix (all eigenvalues where that
-        takes seconds, else shifted Cholesky for a spread subset of the group) up
-        to 16384 unknowns and 3 GB, and Lanczos' method above. ``"dense"`` is the
-        singular value decomposition of M, a reference for small images;
-        ``"count"`` only counts and tests Corollary 1.
+        takes seconds, else shifted Cholesky for a spread subset of the group; of more
+        than 512 elements always a subset, as large as full rank needs) up to 16384
+        unknowns and 3 GB, and Lanczos' method above. ``"dense"`` is the singular value
+        decomposition of M, a reference for small images; ``"count"`` only counts and
+        tests Corollary 1.
     max_seconds : float, default=None
         When the time is up, the verdict is INCONCLUSIVE unless what is known
         decides it. Looked at between the steps of the computation.
@@ -96,8 +99,9 @@ def check_group_rank(
     Raises
     ------
     TypeError, ValueError
-        If operator, group and masks do not fit, one of them is not linear, the
-        adjoint is not the transpose, or a method is asked for that cannot do it.
+        If operator, group and masks do not fit, no group is recommended where
+        ``"auto"`` asks for it, one of them is not linear, the adjoint is not the
+        transpose, or a method is asked for that cannot do it.
 
     See Also
     --------
@@ -176,7 +180,7 @@ def check_group_rank(
 @own_torch()
 def check_range_invariance(
     operator: ForwardOperator,
-    group: Group,
+    group: Group | str,
     *,
     image_shape: tuple[int, ...] | None = None,
     n_iterations: int = 400,
@@ -193,9 +197,9 @@ def check_range_invariance(
     ----------
     operator : ForwardOperator
         A.
-    group : Group
-        {T_g}; of it the generators are looked at, at most four where T_g and
-        AᵀA do not commute.
+    group : Group or "auto"
+        {T_g}, or the one that is recommended for what A loses; of it the generators
+        are looked at, at most four where T_g and AᵀA do not commute.
     image_shape : tuple of int, default=None
         Shape of the images where the operator leaves it open, channels last.
     n_iterations : int, default=400

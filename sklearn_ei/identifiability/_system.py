@@ -5,7 +5,7 @@ import math
 import torch
 from scipy import sparse
 
-from ..groups import Group
+from ..groups import Group, recommended_group
 from ..operators import check_operator
 from ..utils.params import brief, check_shape
 from ._masks import NoGroup
@@ -21,8 +21,9 @@ class System:
     Parameters
     ----------
     operator : ForwardOperator
-    group : Group or None
-        None, where there are masks: the identity alone.
+    group : Group, "auto" or None
+        "auto": the one that is recommended for what the operator loses. None, where
+        there are masks: the identity alone.
     image_shape : tuple of int or None
         Needed where the operator leaves it open; channels, if any, last. Where A
         acts on all channels alike, so does S: one of them is computed with.
@@ -61,6 +62,8 @@ class System:
                 "Got group=None without masks, but expected a Group such as "
                 "Rotations(360), or the masks of several operators."
             )
+        if isinstance(group, str) and group == "auto":
+            group = _recommended_group(self.operator)
         self.group = _resolve_group(group, self.image_shape)
         self.channels = layout.n_channels
         self.copies = n_channels if layout.channels == "any" else 1
@@ -219,12 +222,26 @@ def _resolve_operator(operator, image_shape, masks=None):
     return operator.resolve(image_shape=layout.shape), layout.n_channels
 
 
+def _recommended_group(operator):
+    """Return the group that estimators take with ``group="auto"``."""
+    shape = operator.image_layout.shape
+    group = recommended_group(operator.loses, len(shape))
+    if group is None:
+        raise ValueError(
+            f"Got group='auto' for {type(operator).__name__} and images of shape "
+            f"{shape}, for which none is recommended, but expected a Group such as "
+            "Rotations(360)."
+        )
+    return group
+
+
 def _resolve_group(group, image_shape):
     if group is None:
         return NoGroup().resolve(image_shape)
     if not isinstance(group, Group):
         raise TypeError(
-            f"Got group={brief(group)}, but expected a Group such as Rotations(360)."
+            f"Got group={brief(group)}, but expected a Group such as Rotations(360), "
+            "or 'auto'."
         )
     known = group.image_shape
     if known is not None and tuple(known) != image_shape:

@@ -130,6 +130,15 @@ def test_dense_methods_say_the_memory_they_would_take():
         check_group_rank(wide, Permutations(3), method="cholesky")
 
 
+@pytest.mark.parametrize("function", [check_group_rank, check_range_invariance])
+def test_where_no_group_is_recommended(function):
+    operator = MatrixOperator(np.eye(4)[:2])
+    with pytest.raises(ValueError, match="for MatrixOperator and images of shape"):
+        function(operator, "auto")
+    with pytest.raises(TypeError, match=r"Got group='rotations'.*or 'auto'"):
+        function(LOST, "rotations")
+
+
 def test_channels_that_do_not_fit():
     with pytest.raises(
         ValueError, match="MRI got images with 3 channels, but expected 2"

@@ -6,10 +6,10 @@ import torch
 
 from sklearn_ei import check_group_rank
 from sklearn_ei.groups import Permutations, Reflections, Rotations, Scalings, Shifts
-from sklearn_ei.identifiability import _fourier, _gram, _lanczos
+from sklearn_ei.identifiability import _blocks, _fourier, _lanczos
 from sklearn_ei.identifiability._bounds import count_orbits
 from sklearn_ei.identifiability._budget import Budget
-from sklearn_ei.identifiability._matrices import transform_matrix
+from sklearn_ei.identifiability._matrices import operator_matrix, transform_matrix
 from sklearn_ei.identifiability._system import System
 from sklearn_ei.operators import (
     MRI,
@@ -230,35 +230,35 @@ def test_gram_matrix_is_exact(operator, group):
 
 
 def test_quarter_turns_make_blocks():
-    blocks = _gram.Blocks(system_of(CT, Rotations(36)), Budget())
+    blocks = _blocks.Blocks(system_of(CT, Rotations(36)), Budget())
     assert blocks.reduced
     assert blocks.sizes == [64, 64, 64]
-    odd = _gram.Blocks(system_of(ParallelBeamCT(5, (5, 5)), Rotations(4)), Budget())
+    odd = _blocks.Blocks(system_of(ParallelBeamCT(5, (5, 5)), Rotations(4)), Budget())
     assert odd.sizes == [7, 6, 6]
     for basis in odd.bases:
         gram = (basis.conj().T @ basis).toarray()
         np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-14)
-    assert not _gram.Blocks(system_of(CT, Rotations(10)), Budget()).reduced
+    assert not _blocks.Blocks(system_of(CT, Rotations(10)), Budget()).reduced
 
 
 def test_dense_and_sparse_squares_agree(monkeypatch):
-    monkeypatch.setattr(_gram, "batch_size", lambda n: 7)
-    blocks = _gram.Blocks(system_of(CT, Rotations(8)), Budget())
-    matrix = _gram.operator_matrix(blocks.system, Budget())
+    monkeypatch.setattr(_blocks, "batch_size", lambda n: 7)
+    blocks = _blocks.Blocks(system_of(CT, Rotations(8)), Budget())
+    matrix = operator_matrix(blocks.system, Budget())
     for basis in blocks.bases:
         rows = (matrix @ basis).tocsr()
         expected = rows.toarray().conj().T @ rows.toarray()
         np.testing.assert_allclose(blocks._dense_squares(rows), expected, atol=1e-11)
         np.testing.assert_allclose(blocks.squares(matrix, basis), expected, atol=1e-11)
     square = np.tril(np.arange(25.0).reshape(5, 5))
-    _gram._mirror(square, step=2)
+    _blocks._mirror(square, step=2)
     np.testing.assert_array_equal(square, square.T)
 
 
 @pytest.fixture
 def large_blocks(monkeypatch):
     """Take small images for large ones."""
-    monkeypatch.setattr(_gram, "_FULL_BLOCK", 10)
+    monkeypatch.setattr(_blocks, "FULL_BLOCK", 10)
 
 
 @pytest.mark.usefixtures("large_blocks")

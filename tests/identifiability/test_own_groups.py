@@ -7,7 +7,7 @@ import torch
 
 from sklearn_ei import check_group_rank
 from sklearn_ei.groups import AffineGroup, Group, RandomAffine, Reflections
-from sklearn_ei.identifiability import _gram
+from sklearn_ei.identifiability import _blocks
 from sklearn_ei.identifiability._bounds import count_orbits
 from sklearn_ei.identifiability._budget import Budget
 from sklearn_ei.identifiability._system import System
@@ -96,7 +96,7 @@ def test_the_innovation_looks_at_representative_elements():
 
 def test_quarter_turns_reduce_the_gram_matrix():
     system = System(CT, TensOfDegrees(), None, make_generator(0))
-    assert _gram.Blocks(system, Budget()).reduced
+    assert _blocks.Blocks(system, Budget()).reduced
     report = check(CT, TensOfDegrees(), method="cholesky")
     reference = check(CT, TensOfDegrees(), method="dense")
     assert report.rank_interval == reference.rank_interval
