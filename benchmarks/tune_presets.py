@@ -15,6 +15,8 @@ Inpainting asks, with ground truth, which unrolled network suits lost pixels; im
 there are the middle 128 × 128 pixels.
 
 A row that has been run is kept in results/tune_presets.json unless --only names it.
+Rows of f as it was by default before its steps were refined are under
+"ct, earlier default".
 """
 
 import argparse
@@ -27,7 +29,7 @@ from _transforms import NO_GRADIENT, TILTS_AND_ZOOMS
 from sklearn.base import clone
 
 from sklearn_ei import EquivariantReconstructor
-from sklearn_ei.groups import Rotations, Shifts
+from sklearn_ei.groups import RandomAffine, Rotations, Shifts
 from sklearn_ei.metrics import psnr
 from sklearn_ei.networks import UNet, Unrolled
 from sklearn_ei.operators import Inpainting, ParallelBeamCT
@@ -46,6 +48,7 @@ CT = {
     "supervised": (None, True),
     "ground truth, rotations, fft": (ROTATIONS["fft"], True),
     "ground truth, tilts and zooms": (TILTS_AND_ZOOMS, True),
+    "ground truth, any angle and zooms": (RandomAffine(degrees=180), True),
     "EI, rotations": (Rotations(360), False),
     "EI, rotations, bicubic": (ROTATIONS["bicubic"], False),
     "EI, rotations, fft": (ROTATIONS["fft"], False),
@@ -59,6 +62,7 @@ CT = {
         clone(TILTS).set_params(interpolation="fft") * ZOOMS,
         False,
     ),
+    "EI, any angle and zooms": (RandomAffine(degrees=180), False),
 }
 _DEEP = {"network": Unrolled(), "batch_size": 2, "lr": 2e-3}
 _SMALL = {**_DEEP, "batch_size": 1, "lr": 4e-3}

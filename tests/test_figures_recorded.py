@@ -10,36 +10,17 @@ import json
 import numpy as np
 import pytest
 
-from tests.figures import docstrings, instruments, methods, peers, scores
+from tests.figures import docstrings, instruments, methods, of_paper, scores
 from tests.figures.guard import EXCEPTIONS, QUOTED, figures, in_one_line, prose
+from tests.figures.of_paper import paper, shown
 from tests.figures.recorded import RESULTS, ROOT, load
 
 if not RESULTS.exists():
     pytest.skip("the results are not beside the tests", allow_module_level=True)
 
 
-def paper(name, what="psnr"):
-    """Return a figure of a run of ``python -m benchmarks.paper`` for each seed."""
-    paths = sorted((RESULTS / "paper").glob(f"{name}-seed*.json"))
-    runs = [json.loads(path.read_text("utf-8")) for path in paths]
-    return [run[what] if what in run else run["test"][what] for run in runs]
-
-
-def shown(values, form=".2f"):
-    """Return the mean, and the standard deviation of several seeds."""
-    spread = f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else ""
-    return f"{np.mean(values):{form}}{spread}"
-
-
-def gap(better, worse):
-    """Return the difference of the means of two runs of the paper."""
-    return np.mean(paper(better)) - np.mean(paper(worse))
-
-
 DEFAULTS = load("defaults")["problems"]
 STRATEGIES = {name: row["psnr"] for name, row in load("strategies")["rows"].items()}
-PRESETS = load("tune_presets")["ct"]
-LOST = load("tune_presets")["inpainting"]
 
 
 def nothing_set(problem, what="psnr"):
@@ -85,21 +66,32 @@ def readme():
         yield f"| {start:.2f} | {best:.2f} | {shown(learned)} |"
     seconds = paper("ct-default-ei", "cpu_seconds")[0]
     yield f"a fit took {seconds:.0f} s of processor time"
-    single = nothing_set("ct_single")
-    start = nothing_set("ct_single", "psnr of A†y")[0]
-    yield f"slice, 50 views | {start:.2f} | – | {shown(single, '.1f')} |"
+    alone = [shown(nothing_set("ct_single"), ".1f")]
+    alone.append(shown(paper("ct-default-ei-single-image1")))
+    for i, (name, single) in enumerate(
+        zip(("first of 10 others", "second"), alone, strict=True)
+    ):
+        (start,), (best,) = (
+            paper(f"ct-default-{method}", "psnr_per_image") for method in ("pinv", "tv")
+        )
+        yield (
+            f"| the {name} alone, 50 views | {start[i]:.2f} | {best[i]:.2f} | "
+            f"{single} |"
+        )
     yield scan("tooth, 31 views of a synchrotron", "tooth")
     yield scan("HTC 2022, 30 views of a fan", "htc")
     yield scan("rows of a volume (DLS), 16 views", "dls")
     yield scan("brain, 10 % of k-space", "brain")
     s = STRATEGIES
-    for name, key, run in (
-        ("consistency alone", "MC", "mc"),
-        ("**equivariant imaging**", "EI", "ei"),
-        ("supervised, which needs ground truth", "supervised", "supervised"),
+    for name, run in (
+        ("consistency alone", "mc"),
+        ("**equivariant imaging**", "ei"),
+        ("supervised, which needs ground truth", "supervised"),
     ):
-        ours = shown(paper(f"ct-default-{run}"))
-        yield f"{name} | {s[f'plain: {key}']:.2f} | {ours} |"
+        one, ours = (
+            shown(paper(f"ct-{preset}-{run}")) for preset in ("plain", "default")
+        )
+        yield f"{name} | {one} | {ours} |"
     noisy = nothing_set("ct_noisy")
     yield f"nothing set | – | {shown(noisy)} |"
     few, many = "noise 0.5%: ", "noise 2.0%: "
@@ -156,68 +148,14 @@ def missing():
     yield f"about {round(np.mean(seconds), -1):.0f} s of processor time for each"
 
 
-def results():
-    """What doc/results.md says beside its blocks, which have a test of their own."""
-    eight, three = (LOST[f"EI, {n}"]["psnr"] for n in ("eight of depth 1", "default"))
-    yield f"eight networks of depth 1 reached {eight:.2f} dB there"
-    yield f"of depth 3 had reached {three:.2f}."
-    yield f"is {10 * np.log10(3):.2f} dB higher"  # three colours
-    rows = {
-        "as they lie (supervised)": "supervised",
-        "turned by any angle, exactly": "ground truth, rotations, fft",
-        "the true slices, tilted and shrunk": "ground truth, tilts and zooms",
-        "bilinear, as in the paper": "EI, rotations",
-        "… bicubic": "EI, rotations, bicubic",
-        "… exact": "EI, rotations, fft",
-        "… bicubic, and zooms of 0.7 to 1": "EI, rotations and zooms from 0.7",
-        "EI, tilts and zooms of 0.8 to 1": "EI, tilts and zooms",
-        "… tilts exact": "EI, tilts, fft, and zooms",
-    }
-    for shown, name in rows.items():
-        row = PRESETS[name]
-        yield f"{shown} | {row['psnr']:.2f} | {row['fine_energy']:.2f} |"
-    lost, ct = (
-        gap(f"{problem}-default-supervised", f"{problem}-default-ei")
-        for problem in ("inpainting", "ct")
-    )
-    yield f"comes within {np.ceil(10 * lost) / 10:.1f} dB of"
-    yield f"it comes within {np.ceil(10 * ct) / 10:.1f} dB"
-    yield f"is {gap('ct-default-supervised', 'ct-default-ei'):.2f} dB with nothing set"
-    yield f"{gap('ct-plain-supervised', 'ct-plain-ei'):.2f} dB with `plain`"
-    ahead = gap("ct-default-tv", "ct-default-ei")
-    behind = gap("inpainting-default-ei", "inpainting-default-tv")
-    yield f"{ahead:.1f} dB above EI on noise-free CT"
-    yield f"{behind:.1f} dB below it on lost"
-    yield f"{ahead:.1f} dB ahead of it on noise-free CT"
-    yield f"{behind:.1f} dB behind on lost"
-    known = [PRESETS[n]["psnr"] for n in ("supervised", "ground truth, rotations, fft")]
-    yield f"f still falls {known[0] - known[1]:.1f} dB behind"
-    images = PRESETS["ground truth, tilts and zooms"]["psnr"]
-    made = PRESETS["EI, tilts and zooms"]["psnr"]
-    yield f"reach {images:.2f} dB where supervised training has\n"
-    yield f"  {known[0]:.2f} and EI {made:.2f}:"
-    noisy = gap("ct-fine-default-ei-robust", "ct-fine-default-tv")
-    yield f"{noisy:.1f} dB above total variation"
-    plain = [np.mean(paper(f"ct-plain-ei-alpha{alpha}")) for alpha in (100, 1000)]
-    yield f"ten times as much costs {plain[0] - plain[1]:.1f} dB"
-    plain = [np.mean(paper(f"inpainting-plain-ei-alpha{a}")) for a in (1, 10)]
-    yield f"10 costs {plain[0] - plain[1]:.1f} dB"
-    (longer,) = (RESULTS / "paper" / "longer").glob("ct-default-ei-seed0-*.json")
-    longer = json.loads(longer.read_text("utf-8"))["test"]["psnr"]
-    yield f"four times as many epochs bring EI to {longer:.2f} dB, one seed"
-    spread = np.std(paper("ct-default-ei"), ddof=1)
-    yield f"spreads by {spread:.2f} dB over seeds"
-    yield from peers.rival()
-
-
 PAGES = {
     "README.md": readme,
     "doc/index.md": index,
     "doc/defaults.md": defaults,
     "doc/missing.md": missing,
-    "doc/results.md": results,
     **instruments.PAGES,
     **methods.PAGES,
+    **of_paper.PAGES,
     **scores.PAGES,
     **docstrings.PAGES,
 }
@@ -255,6 +193,38 @@ def test_there_is_no_other_figure(page):
     for line in [*lines_of(page), *known]:
         text = text.replace(line, " … ")
     assert figures(text) == []
+
+
+@pytest.mark.parametrize("key", ["tooth", "dls", "htc", "brain"])
+def test_equivariant_imaging_beside_total_variation_is_as_the_pages_say(key):
+    """README.md and doc/real_results.md, in words."""
+    for what, sign in (("psnr", 1), ("ssim", 1), ("held_out_error", -1)):
+        learned = np.multiply(sign, of_scan(key, "ei", what))
+        mean, spread = np.mean(learned), np.std(learned, ddof=1)
+        auto, best = (sign * of_scan(key, m, what)[0] for m in ("tv", "tv-best"))
+        if what == "psnr" and key == "dls":
+            assert abs(mean - best) < spread
+        elif what == "psnr":
+            assert min(learned) > best
+        elif what == "ssim":
+            assert (mean > max(auto, best)) == (key == "tooth")
+            assert (mean < min(auto, best)) == (key != "tooth")
+        else:
+            assert 0 < best - mean < spread
+            assert (mean > auto) == (key in {"tooth", "dls"})
+
+
+def test_no_noise_beside_nothing_set_is_as_the_pages_say():
+    for what, sign in (("psnr", 1), ("ssim", 1), ("held_out_error", -1)):
+        tooth, fan = (
+            np.multiply(sign, of_scan(k, "ei", what)) for k in ("tooth", "htc")
+        )
+        alone = [sign * of_scan(k, "ei-no-noise", what)[0] for k in ("tooth", "htc")]
+        assert alone[0] > max(tooth)
+        if what == "held_out_error":
+            assert min(fan) < alone[1] < max(fan)
+        else:
+            assert alone[1] < np.mean(fan)
 
 
 def test_what_is_excepted_is_on_a_page():

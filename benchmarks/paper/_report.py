@@ -57,7 +57,6 @@ def render(page, runs):
     """Return the page with every part between markers written anew."""
     parts = {
         "table1-ct": lambda: _table1("ct", runs),
-        "earlier": _earlier,
         "table1-inpainting": lambda: _table1("inpainting", runs),
         "table2-ct": lambda: _table2("ct", runs),
         "table2-inpainting": lambda: _table2("inpainting", runs),
@@ -141,26 +140,6 @@ def _table1(problem, runs):
         paper = PAPER[problem].get(spec.strategy)
         rows.append([spec.title, _of_paper(paper), *cells])
     return _table(head, rows)
-
-
-def _earlier():
-    path = ROOT / "benchmarks" / "results" / "strategies.json"
-    measured = json.loads(path.read_text("utf-8"))["rows"]
-    names = ("MC", "EI", "EI adversarial", "supervised", "supervised + EI")
-    rows = []
-    for title, *keys in (
-        ("A†y", "A†y, Ram-Lak", None),
-        *((name, f"plain: {name}", f"default: {name}") for name in names),
-    ):
-        found = [measured.get(key) for key in keys]
-        cells = [
-            f"{row['psnr']:.2f}, {row['ssim']:.3f} ({row['epochs']} epochs)"
-            if row
-            else _NOT_RUN
-            for row in found
-        ]
-        rows.append([title, *cells])
-    return _table(["", "one network", "three networks"], rows)
 
 
 def _table2(problem, runs):

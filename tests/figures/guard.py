@@ -69,7 +69,10 @@ IN_THE_PACKAGE = {
 
 # What is no measurement, and why.
 EXCEPTIONS = {
-    "CONTRIBUTING.md": {"more than 7 seconds": "the limit"},
+    "CONTRIBUTING.md": {
+        "more than 3 seconds": "the limit",
+        "eight minutes": "the limit",
+    },
     "doc/baselines.md": {"lower by more than 1 %": "the tolerance"},
     "doc/identifiability.md": {
         "within 1.5 times its floor": "the threshold",
