@@ -17,6 +17,7 @@ _FAR_ABOVE, _FAR_BELOW = 0.5, 0.1
 # several bins. The axis may be as far off as this share of the detector.
 _SLOPE = 0.15
 _WIDE, _ASIDE = 3, 1 / 8
+_TOTAL = 0.5  # of the mean of a view; a fan's differ, too
 
 
 @dataclass
@@ -87,7 +88,7 @@ def stuck_columns(Y, axis_bin=None):
     far = values - lowest > _FAR_ABOVE * size
     far |= np.minimum(lowest, 0) - values > _FAR_BELOW * size
     if axis_bin is None:
-        return constant & far
+        return constant & far & _unlike_in_total(Y, constant, values)
     lost = np.isnan(probes).all(axis=1)
     inside = ~_up_to_an_end(constant | lost)
     suspects = np.argwhere(constant & (far | inside) & (size > 0))
@@ -114,6 +115,19 @@ def _constant(Y, probes):
     n_seen = _n_seen(whole)
     constant[samples, columns] = (equal >= STUCK * n_seen) & (n_seen >= FEWEST)
     return constant, values
+
+
+def _unlike_in_total(Y, constant, values):
+    """Return which constant views do not have the total that all views share.
+
+    A box may fill a view evenly, but has as much in every view.
+    """
+    others = np.where(constant[:, np.newaxis], np.nan, Y)
+    seen = ~np.isnan(others)
+    means = np.where(seen, others, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    means = np.where(seen.any(axis=1), means, np.nan)
+    typical = _median(means)[:, np.newaxis]
+    return ~(np.abs(values - typical) <= _TOTAL * np.abs(typical))
 
 
 def _range(probes):
