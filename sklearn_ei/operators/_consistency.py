@@ -178,7 +178,7 @@ def _report(operator, y, axes):
     measured = operator.measured_entries(each_channel=True)
     reached = torch.from_numpy(measured).to(y.device).expand_as(y[0])
     elsewhere = float(known.square().sum(0)[~reached].sum()) / energy
-    sentence, cause = find_mask_mistake(operator, known, reached, elsewhere, axes)
+    sentence, cause = find_mask_mistake(operator, y, reached, elsewhere, axes)
     if sentence:
         left = math.sqrt(elsewhere)
         return ConsistencyReport(

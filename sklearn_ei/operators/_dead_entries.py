@@ -15,6 +15,7 @@ _MOST = 256  # samples that are looked at, in batches of ...
 _BATCH = 16
 _ALIVE = 0.9  # of the samples, in which the neighbours are not zero
 _LEAST, _OF_ALL = 3, 0.002  # entries, and their share, of four samples or more
+_ALIKE = 1e-9  # 1 − cosine of samples that are the same, but for rounding
 _LEVELS = 8  # values of binary images, labels and drawings
 
 
@@ -40,9 +41,12 @@ def find_dead_entries(operator, Y, y):
     """
     is_k_space = operator.loses == "k-space"
     masked = is_k_space or (operator.loses == "pixels" and operator.mixing_radius == 0)
-    if not masked or len(Y) < _FEWEST or _has_few_values(y):
+    if not masked or len(Y) < _FEWEST:
         return None
     measured = operator.measured_entries()
+    looked_at = y * torch.from_numpy(measured).to(y.device)
+    if _has_few_values(looked_at) or _are_alike(looked_at):
+        return None
     least = max(_LEAST, _SHARES.get(len(Y), _OF_ALL) * measured.size)
     if not _count(*_seen([y]), measured, least):
         return None
@@ -59,6 +63,12 @@ def find_dead_entries(operator, Y, y):
         f"{n} pixels are 0 in all frames while their neighbours are not: if they are "
         "dead, pass Inpainting(mask=…) with True where measured, or NaN."
     )
+
+
+def _are_alike(y):
+    """Return whether samples are multiples of one, and tell no more than that does."""
+    each = torch.nn.functional.normalize(y.nan_to_num().flatten(1).double(), dim=1)
+    return bool((each @ each[0] > 1 - _ALIKE).all())
 
 
 def _has_few_values(y):
@@ -94,7 +104,8 @@ def _seen(batches):
 
 def _count(zero, alive, measured, least):
     """Return how many measured entries are dead, 0 where that may be chance."""
-    zero = zero & measured
+    # What pixels read that the mask leaves out is no neighbour of black background.
+    zero, alive = zero & measured, alive & measured
     n = int((between(alive) & zero).sum())
     if n < least:
         return 0

@@ -15,6 +15,7 @@ from ._k_space_order import (
 # Entries that A never measures: their share of the energy, and that of measured
 # entries that are zero in all samples, each with neighbours that aren't.
 _ELSEWHERE, _HOLES = 0.002, 0.03
+_BY_CHANCE = 0.25  # of the share that is zero inside: a wrong mask has it outside
 _VANISHES = 0.01  # share of entries that are not zero where all should be
 # log |y|² where nothing is measured, beside the nearest entry that is: noise, and
 # rubbish of lost pixels, do not go with it.
@@ -31,7 +32,7 @@ def find_mask_mistake(operator, y, reached, elsewhere, axes):
     operator : ForwardOperator
         With its shapes fixed.
     y : torch.Tensor of shape (batch, channel, *measurement_shape)
-        Measurements, not all zero, without NaN.
+        Measurements, not all zero; NaN where there are none.
     reached : bool torch.Tensor of shape (channel, *measurement_shape)
         Where A measures.
     elsewhere : float
@@ -46,6 +47,9 @@ def find_mask_mistake(operator, y, reached, elsewhere, axes):
     cause : str
     """
     where = ""
+    masks = operator.loses != "views" and not reached.all()
+    holes = _share_of_holes(y, reached, operator.loses) if masks else 0.0
+    y = y.nan_to_num()
     if elsewhere > _ELSEWHERE:
         share = f"{elsewhere:.0%}" if elsewhere > 0.01 else f"{elsewhere:.1%}"
         where = f"{share} of their energy is where the operator never measures"
@@ -62,8 +66,6 @@ def find_mask_mistake(operator, y, reached, elsewhere, axes):
             "pass what MRI(…).measure(images) returns",
             _NO_USUAL,
         )
-    holes = _share_of_holes(y, reached, operator.loses)
-    masks = operator.loses != "views" and not reached.all()
     if where and masks:
         orders = _orders(y, axes, is_k_space)
         told = _reordered(y, reached, orders, operator.loses)
@@ -131,12 +133,18 @@ def _orders(y, axes, is_k_space):
             f"pass np.swapaxes(Y, {axes[0]}, {axes[1]}), or the mask of the other axis",
             y.transpose(-1, -2),
         )
-    for shift in SHIFTS if is_k_space else ():
+    shifts = SHIFTS if is_k_space else []
+    if shifts:
+        # A mask of lines fits with one axis shifted as well as with both.
+        own = shift_of_zero_frequency(y, torch.ones_like(y[0, 0], dtype=torch.bool))
+        shifts = sorted(shifts, key=lambda shift: shift != own)
+    for shift in shifts:
         at = tuple(axis for axis, moved in zip(axes, shift, strict=True) if moved)
         yield (
             "zero frequency of Y, or of the mask, is in the corner rather than at "
             "(H // 2, W // 2)",
-            f"pass np.fft.fftshift(Y, axes={at})",
+            f"pass np.fft.fftshift(Y, axes={at}), or shift the mask likewise where Y "
+            "has it in the middle",
             shifted(y, shift),
         )
     for place, axis in enumerate(axes):
@@ -150,20 +158,24 @@ def _orders(y, axes, is_k_space):
 def _share_of_holes(y, reached, loses):
     """Return the share of measured entries that are zero in all samples.
 
-    Each beside one that is not, along the bins of a scanner or any axis of k-space;
-    of pixels, between two: black background is beside what is not.
+    Each beside one that is not; of pixels, between two: black background is beside
+    what is not. Where pixels that are not measured hardly ever are zero, as rubbish is
+    not, the others are black, as stars are between.
     """
-    zero = (y == 0).all(0)
-    alive = (~zero).numpy(force=True)
-    beside = np.zeros_like(alive)
+    zero = ((y == 0) | y.isnan()).all(0) & ~y.isnan().all(0)
+    alive = ((y != 0) & ~y.isnan()).any(0).numpy(force=True)
+    if loses == "pixels" and not reached.all():
+        inside, outside = zero[reached].float().mean(), zero[~reached].float().mean()
+        if outside < _BY_CHANCE * inside:
+            return 0.0
     if loses == "pixels":
         beside = np.stack([between(each) for each in alive])
-    for axis in {"views": [alive.ndim - 1], "pixels": []}.get(
-        loses, range(1, alive.ndim)
-    ):
-        seen, into = np.moveaxis(alive, axis, 0), np.moveaxis(beside, axis, 0)
-        into[1:] |= seen[:-1]
-        into[:-1] |= seen[1:]
+    else:
+        beside = np.zeros_like(alive)
+        for axis in range(1, alive.ndim):
+            seen, into = np.moveaxis(alive, axis, 0), np.moveaxis(beside, axis, 0)
+            into[1:] |= seen[:-1]
+            into[:-1] |= seen[1:]
     holes = zero & torch.from_numpy(beside).to(zero.device) & reached
     return int(holes.sum()) / max(int(reached.sum()), 1)
 

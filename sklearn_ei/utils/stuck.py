@@ -177,7 +177,8 @@ def listed(what, numbers):
     """
     named = [str(number) for number in numbers[:_NAMED]]
     if len(numbers) > _NAMED:
-        named.append(f"{len(numbers) - _NAMED} others")
+        left = len(numbers) - _NAMED
+        named.append(f"{left} other{'s' if left > 1 else ''}")
     if len(named) == 1:
         return f"{what} {named[0]}"
     return f"{what}s {', '.join(named[:-1])} and {named[-1]}"

@@ -172,8 +172,19 @@ def _stand_out(known, samples, columns, axis_bin):
     opaque = own[:, 0] >= highest - _FAR_BELOW * size
     opaque &= (edge > _SLOPE * step).all(axis=0) | wide
 
+    # So is air between rods that no view brings together, nor shows in line.
+    gap = (edge < _SLOPE * step).all(axis=0) & (step < 0).all(axis=0)
+    gap &= (ends[1] - ends[0] > _WIDE) & _is_air(known, samples, own[:, 0])
+
     jumps = (step > _FAR_ABOVE * size) | (-step > _FAR_BELOW * size) | np.isnan(step)
-    return differs & ~opaque & (known.inside[samples, columns] | jumps.all(axis=0))
+    differs &= ~opaque & ~gap
+    return differs & (known.inside[samples, columns] | jumps.all(axis=0))
+
+
+def _is_air(known, samples, values):
+    """Return which values are those of both ends of the detector, in all views."""
+    constant, read = known.constant[samples], known.values[samples]
+    return (constant & (read == values[:, np.newaxis]))[:, [0, -1]].all(axis=1)
 
 
 def _n_seen(values):

@@ -106,6 +106,23 @@ def test_all_frames_are_looked_at():
     assert check_consistency(CAMERA, Y).is_consistent
 
 
+def test_repeated_samples_tell_no_more_than_one():
+    frames = FRAMES[:1] * alive(0.1) * np.arange(1, 7)[:, None, None]
+    assert check_consistency(CAMERA, frames).is_consistent
+    box = np.zeros((3, *SHAPE), complex)
+    box[:, 8:24, 8:24] = 1  # of which k-space is zero at each other frequency
+    assert check_consistency(MRI(1), MRI(1).measure(box)).is_consistent
+
+
+def test_hot_pixels_are_no_neighbours():
+    kept, rng = alive(0.3), np.random.default_rng(0)
+    stars = rng.random((6, *SHAPE)) * (rng.random((6, *SHAPE)) < 0.1)
+    stars[:, 8:20] = 0
+    Y = np.where(kept, stars, rng.uniform(0.5, 1, stars.shape))
+    report = check_consistency(Inpainting(mask=kept), Y)
+    assert report.is_consistent, report.sentence
+
+
 def test_lines_of_k_space_that_were_not_measured():
     lines = alive(0.4, 3, 32) | (np.abs(np.arange(32) - 16) < 3)
     Y = MRI(1).measure(PHANTOMS + 0j)

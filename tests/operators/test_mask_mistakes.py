@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sklearn_ei.datasets import make_thorax_phantoms
-from sklearn_ei.operators import MRI, Inpainting, check_consistency
+from sklearn_ei.operators import MRI, Inpainting, ParallelBeamCT, check_consistency
 
 SIDE = 32
 SHAPE = (SIDE, SIDE)
@@ -75,6 +75,18 @@ def test_zero_frequency_at_the_edge_of_one_axis_or_of_the_mask():
     assert "pass np.fft.fftshift(Y, axes=(2,))" in told.sentence
 
 
+def test_both_axes_are_shifted_though_lines_fit_with_one():
+    Y = plain(IMAGES) * np.fft.ifftshift(LINES)
+    report = check_consistency(MRI(mask=LINES), Y)
+    assert "pass np.fft.fftshift(Y, axes=(1, 2))" in report.sentence
+    put_right = np.fft.fftshift(Y, axes=(1, 2))
+    assert check_consistency(MRI(mask=LINES), put_right).is_consistent
+    # Here the mask is at fault.
+    mask = np.fft.ifftshift(LINES)
+    report = check_consistency(MRI(mask=mask), centred(IMAGES) * LINES)
+    assert "or shift the mask likewise" in report.sentence
+
+
 @pytest.mark.parametrize("operator", [MRI(mask=LINES), MRI(mask=POINTS), MRI(1)])
 def test_images_are_not_k_space(operator):
     for images in (IMAGES, FRAMES + 0j):
@@ -135,6 +147,36 @@ def test_readings_like_their_neighbours_are_told_and_noise_is_not():
         report = check_consistency(operator, Y)
         assert report.elsewhere > 0.01
         assert report.is_consistent, report.sentence
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_black_beside_hot_pixels_is_not_missing(n):
+    places, rng = np.indices(SHAPE), np.random.default_rng(0)
+    stars = FRAMES * (rng.random(FRAMES.shape) < 0.1)
+    for images in (
+        stars,
+        np.pad(FRAMES[:, 4:-4, 4:-4], [(0, 0), (4, 4), (4, 4)]),
+        rng.poisson(0.5, FRAMES.shape) * 1.0,
+        np.where(rng.random(FRAMES.shape) < 0.3, np.nan, FRAMES),
+        FRAMES * ((places.sum(0) % 3 > 0) if n == 1 else 1),
+    ):
+        for rubbish in (1.0, rng.uniform(0, 2, FRAMES.shape)):
+            Y = np.where(PIXELS, images, rubbish)[:n]
+            report = check_consistency(Inpainting(mask=PIXELS), Y)
+            assert report.elsewhere > 0.002
+            assert report.is_consistent, report.sentence
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_tomographs_have_no_mask(n):
+    rods = np.zeros((n, *SHAPE))
+    rods[:, 8, 9] = rods[:, 20, 25] = 1
+    scanner = ParallelBeamCT(20, SHAPE, n_bins=60)
+    Y = scanner.measure(rods)
+    noise = 0.02 * np.random.default_rng(0).standard_normal(Y.shape)
+    report = check_consistency(scanner, np.maximum(Y + noise, 0))  # air is half zeros
+    assert report.elsewhere > 0.002
+    assert "mask" not in report.sentence
 
 
 def zero_mean(images):

@@ -150,3 +150,15 @@ def test_equal_along_an_axis():
     Y = np.array([[1.0, 2.0, np.nan], [1.0, 3.0, np.nan], [np.nan, 3.0, 4.0]])
     assert constant_along(Y, 0).tolist() == [[True, False, False]]
     assert constant_along(Y, 1).tolist() == [[False], [False], [False]]
+
+
+@pytest.mark.parametrize("reach", [5, 20])
+def test_air_between_rods_of_a_narrow_scan_is_not_stuck(reach):
+    rows, columns = np.indices((32, 32))
+    rods = sum(np.hypot(rows - 15.5, columns - at) <= 2 for at in (6, 25))
+    angles = np.linspace(-reach, reach, 24)
+    Y = ParallelBeamCT(angles=angles, image_shape=(32, 32)).measure(rods[None] * 1.0)
+    Y = np.maximum(Y - 0.05 * Y.max(), 0)
+    assert not find_stuck(Y)
+    Y[:, :, Y.mean((0, 1)).argmax()] = 0
+    assert find_stuck(Y).bins.sum() == 1
