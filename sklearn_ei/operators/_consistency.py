@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ..utils.stack import is_lazy
 from ..utils.stack_check import check_stack, filled
 from ..utils.torch_state import own_torch
 from ._checks import check_operator
@@ -155,6 +156,8 @@ def check_consistency(operator, Y):
     'detector_offset is about 2.9 rather than 0'
     """
     start = time.perf_counter()
+    check_operator(operator)
+    Y = _as_stack(operator, Y)
     operator, y = some_samples(operator, Y)
     y, stuck = without_stuck(operator, y, Y)
     report = _report(operator, y, _axes(operator, Y))
@@ -238,9 +241,28 @@ def _causes(operator, y, misfit):
     return find_causes(operator, y, clipped=clipped, shuffled=shuffled)
 
 
+def _as_stack(operator, Y):
+    """Return measurements that can be indexed, without a look at all of an array."""
+    if isinstance(Y, torch.Tensor):
+        if Y.is_complex() or len(Y) == 0:
+            raise ValueError(
+                f"Got Y, a tensor of {Y.dtype} and shape {tuple(Y.shape)}, but "
+                "expected real numbers (n_samples, n_channels, …) of at least one "
+                "sample; complex ones are real and imaginary parts as channels, or a "
+                "NumPy array."
+            )
+        return Y
+    is_array = hasattr(Y, "dtype") and hasattr(Y, "shape") and hasattr(Y, "__getitem__")
+    if is_array and np.dtype(Y.dtype).kind in "biufc" and np.prod(Y.shape[:1]):
+        return Y
+    if is_lazy(Y):
+        return Y
+    complex_ok = operator.has_complex_channels
+    return check_stack(Y, "Y", "measurements", complex_ok=complex_ok, missing_ok=True)
+
+
 def some_samples(operator, Y):
     """Return the resolved operator, and a few measurements as a tensor."""
-    check_operator(operator)
     if isinstance(Y, torch.Tensor):
         operator = operator.resolve(measurement_shape=tuple(Y.shape[2:]))
         y = Y[:_MAX_SAMPLES].detach().float()

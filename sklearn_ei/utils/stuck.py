@@ -130,7 +130,8 @@ def find_stuck(Y, axis_bin=None):
       as any, and its neighbours see the edge, or it is one of three or more.
 
     A view of the same value in nine of ten bins is stuck where that is far from what
-    the others read. With less than eight views, or bins, nothing is told.
+    the others read, and so is its mean: a box may fill a view evenly. With less than
+    eight views, or bins, nothing is told.
     """
     n_samples, n_views, n_bins = Y.shape
     axis_bin = (n_bins - 1) / 2 if axis_bin is None else axis_bin

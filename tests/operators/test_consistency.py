@@ -252,3 +252,30 @@ def test_what_is_masked_is_not_read():
     masked = np.ma.masked_array(np.where(lost, 50.0, Y), lost)
     assert str(check_consistency(operator, masked)) == str(told)
     assert str(check_consistency(operator, list(masked))) == str(told)
+
+
+CT = ParallelBeamCT(9, (16, 16))
+
+
+@pytest.mark.parametrize(
+    ("operator", "Y", "message"),
+    [
+        (CT, np.ones((0, 9, 23)), r"shape \(0, 9, 23\), with 0 sample"),
+        (CT, torch.ones(0, 1, 9, 23), "torch.float32 and shape .* at least one sample"),
+        (CT, None, "expected a stack of measurements"),
+        (CT, 3.0, "expected a stack of measurements"),
+        # The imaginary part would be lost.
+        (MRI(1), torch.ones(2, 1, 16, 16) * 1j, "complex64 .* parts as channels"),
+    ],
+)
+def test_what_is_no_stack_of_real_numbers_is_refused(operator, Y, message):
+    with pytest.raises(ValueError, match=message):
+        check_consistency(operator, Y)
+
+
+def test_numbers_in_any_container_are_looked_at_alike():
+    Y = CT.measure(make_thorax_phantoms(3, (16, 16), random_state=0))
+    expected = check_consistency(CT, Y).unexplained
+    for same in (Y.astype(object), Y.tolist(), list(Y), torch.from_numpy(Y)[:, None]):
+        found = check_consistency(CT, same).unexplained
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-6)
