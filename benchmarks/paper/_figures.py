@@ -80,8 +80,17 @@ def _panels(name, rows, settings):
     values = [
         {title: value for title, _, value in row if value is not None} for row in rows
     ]
-    # Photographs are large as PNG.
-    return _finish(name, figure, {"psnr": values}, settings, dpi=80)
+    document = _finish(name, figure, {"psnr": values}, settings, dpi=80)
+    _shrink(settings.out / f"{_stem(name, settings)}.png")
+    return document
+
+
+def _shrink(path):
+    """Keep 128 colours: photographs are large as PNG."""
+    from PIL import Image
+
+    image = Image.open(path).convert("RGB")
+    image.quantize(128, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
 
 
 def curves(name, settings):
@@ -117,8 +126,12 @@ def _pyplot():
     return plt
 
 
+def _stem(name, settings):
+    return f"{name}-{settings.preset}-seed{settings.seed}"
+
+
 def _finish(name, figure, document, settings, dpi=110):
-    stem = f"{name}-{settings.preset}-seed{settings.seed}"
+    stem = _stem(name, settings)
     settings.out.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     figure.savefig(settings.out / f"{stem}.png", dpi=dpi)
