@@ -3,7 +3,7 @@
 import torch
 
 from ..utils.stack import LazyTensor, stack_to_tensor
-from ..utils.stack_check import check_stack
+from ..utils.stack_check import check_stack, check_tensor
 
 
 def as_tensor(operator, y):
@@ -29,6 +29,8 @@ def as_tensor(operator, y):
         If an array is no stack of numbers, or does not fit the operator.
     """
     if isinstance(y, torch.Tensor | LazyTensor):
+        if isinstance(y, torch.Tensor):
+            check_tensor(y, "y", operator.measurement_layout.shape)
         if operator.measurement_layout.shape is None:
             operator = operator.resolve(measurement_shape=tuple(y.shape[2:]))
         return operator, y

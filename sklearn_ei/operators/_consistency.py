@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..utils.stack import is_lazy
-from ..utils.stack_check import check_stack, filled
+from ..utils.stack_check import check_stack, check_tensor, filled
 from ..utils.torch_state import own_torch
 from ._checks import check_operator
 from ._dead_entries import find_dead_entries
@@ -244,13 +244,7 @@ def _causes(operator, y, misfit):
 def _as_stack(operator, Y):
     """Return measurements that can be indexed, without a look at all of an array."""
     if isinstance(Y, torch.Tensor):
-        if Y.is_complex() or len(Y) == 0:
-            raise ValueError(
-                f"Got Y, a tensor of {Y.dtype} and shape {tuple(Y.shape)}, but "
-                "expected real numbers (n_samples, n_channels, …) of at least one "
-                "sample; complex ones are real and imaginary parts as channels, or a "
-                "NumPy array."
-            )
+        check_tensor(Y, "Y", operator.measurement_layout.shape)
         return Y
     is_array = hasattr(Y, "dtype") and hasattr(Y, "shape") and hasattr(Y, "__getitem__")
     if is_array and np.dtype(Y.dtype).kind in "biufc" and np.prod(Y.shape[:1]):

@@ -147,6 +147,32 @@ def as_stack(stack, name, what, *, lazy=False, missing_ok=False):
         ) from error
 
 
+def check_tensor(y, name, shape):
+    r"""Refuse a tensor that is no stack of real measurements with channels.
+
+    Parameters
+    ----------
+    y : torch.Tensor
+    name : str
+        Of the argument, for the message.
+    shape : tuple of int or None
+        Of one measurement, if it is known.
+
+    Raises
+    ------
+    ValueError
+        Unless it is real, of shape (n_samples, n_channels, *shape), and not empty.
+    """
+    fits = y.ndim > 2 if shape is None else y.ndim == 2 + len(shape)
+    if y.is_complex() or not fits or len(y) == 0:
+        raise ValueError(
+            f"Got {name}, a tensor of {y.dtype} and shape {tuple(y.shape)}, but "
+            "expected at least one measurement of real numbers, (n_samples, "
+            "n_channels, …); complex ones are real and imaginary parts as channels, or "
+            "a NumPy array."
+        )
+
+
 def filled(stack):
     """Return measurements with NaN where they are masked.
 

@@ -240,6 +240,8 @@ def test_nothing_is_told_from_zeros(ct):
         (np.ones((40, 91)), "a single sample has to be passed as a stack of one"),
         (np.ones((0, 40, 91)), "with 0 sample"),
         (torch.ones((0, 1, 40, 91)), "expected at least one measurement"),
+        (torch.ones((2, 40, 91)), "n_samples, n_channels"),
+        (torch.ones((2, 1, 40, 91)) * 1j, "complex64 .* of real numbers"),
         (np.ones((2, 39, 91)), "got measurements of shape"),
         (np.array([["a", "b"]]), "expected real numbers"),
     ],

@@ -261,7 +261,11 @@ CT = ParallelBeamCT(9, (16, 16))
     ("operator", "Y", "message"),
     [
         (CT, np.ones((0, 9, 23)), r"shape \(0, 9, 23\), with 0 sample"),
-        (CT, torch.ones(0, 1, 9, 23), "torch.float32 and shape .* at least one sample"),
+        (
+            CT,
+            torch.ones(0, 1, 9, 23),
+            "torch.float32 and shape .* at least one measurement",
+        ),
         (CT, None, "expected a stack of measurements"),
         (CT, 3.0, "expected a stack of measurements"),
         # The imaginary part would be lost.
