@@ -48,6 +48,13 @@ def noisy(Y, level):
     return (Y + level * Y.max() * rng.standard_normal(Y.shape)).astype(np.float32)
 
 
+def photons(Y):
+    """Return attenuations of up to 4 as 20000 photons give them, in some bins none."""
+    mean = 2e4 * np.exp(-4 * np.maximum(Y, 0) / Y.max())
+    counts = np.random.default_rng(SEED).poisson(mean)
+    return -np.log(np.maximum(counts, 1) / 2e4)
+
+
 def images(size=64):
     return make_thorax_phantoms(3, (size, size), random_state=SEED)
 
@@ -108,7 +115,9 @@ def right():
     counts = rng.poisson(2e4 * np.exp(-parallel().measure(x) / 8))
     yield "photon noise", parallel(), -np.log(np.maximum(counts, 1) / 2e4) * 8
     yield "lost pixels", Inpainting(mask=mask()), noisy(x, 0.05) * mask()
-    yield "readings at lost pixels", Inpainting(mask=mask()), noisy(x, 0.05)
+    dark = 0.1 * x.max() * rng.standard_normal(x.shape)
+    frames = np.where(mask(), noisy(x, 0.05), dark)
+    yield "dark noise at lost pixels", Inpainting(mask=mask()), frames
     mri = MRI(4, SHAPE)
     k_space = mri.measure(complex_images())
     sampled = lines_of(mri)[None, None, :, None]
@@ -121,6 +130,12 @@ def right():
 
 def wrong():
     """Yield name, operator and measurements that do not belong to each other."""
+    yield from wrong_scans()
+    yield from wrong_readings()
+    yield from other_wrong()
+
+
+def wrong_scans():
     rng = np.random.default_rng(SEED)
     x = images()
     Y = noisy(parallel().measure(x), 0.01)
@@ -163,13 +178,33 @@ def wrong():
     yield "clipped by two pixels", ParallelBeamCT(50, (52, 52), n_bins=93), Y
     yield "pixels too small", parallel(pixel_size=0.6, bin_size=1.0, n_bins=93), Y
     yield "air value 20 % off", parallel(), Y + 0.2 * Y.max() / 3
+    yield "parallel, other sense of rotation", parallel(), Y[:, ::-1].copy()
+
+
+def wrong_readings():
+    Y = noisy(parallel().measure(images()), 0.01)
+    for what, reading in {"dead": 8.0, "stuck": 2.0}.items():
+        data = photons(Y)
+        data[:, :, 40] = reading
+        yield f"{what} bin", parallel(), data
+    for what, reading in {"dark": 8.0, "at 0": 0.0}.items():
+        data = photons(Y)
+        data[:, [7, 31]] = reading
+        yield f"lost views, {what}", parallel(), data
+
+
+def other_wrong():
+    x = images()
+    yield "zeros for lost pixels", Inpainting(mask=mask(1) | mask()), x * mask()
+    yield "whole frames", Inpainting(mask=mask()), noisy(x, 0.05)
     yield "inverted mask", Inpainting(mask=~mask()), x * mask()
     yield "mask of other frames", Inpainting(mask=mask(1)), x * mask()
     mri = MRI(4, SHAPE)
     k_space = mri.measure(complex_images())
+    yield "MRI, zero frequency in the corner", mri, np.fft.ifftshift(k_space, (1, 2))
+    yield "MRI, images in place of k-space", mri, complex_images()
     yield "MRI, inverted mask", MRI(mask=~lines_of(mri)), k_space
     yield "MRI, other lines", MRI(4, SHAPE, random_state=1), k_space
-    yield "parallel, other sense of rotation", parallel(), Y[:, ::-1].copy()
     cs = CompressedSensing(1000, SHAPE, random_state=1)
     data = cs.measure(x)
     yield (

@@ -170,8 +170,14 @@ class Shapes(DerivedMixin, BaseEstimator):
         except ValueError as error:
             if self._would_fit_transposed(image_shape, measurement_shape):
                 text = str(error).removesuffix(".")
+                how = "np.swapaxes(Y, 1, 2) does"
+                if self.has_complex_channels and self.measurement_channels not in (
+                    "any",
+                    2,
+                ):
+                    how = "np.swapaxes(Y, 2, 3) does, or of real Y np.swapaxes(Y, 1, 2)"
                 raise ValueError(
-                    f"{text}; transposed they would fit, as np.swapaxes(Y, 1, 2) does."
+                    f"{text}; transposed they would fit, as {how}."
                 ) from None
             if self._may_have_views_first(image_shape, measurement_shape):
                 text = str(error).removesuffix(".")

@@ -34,7 +34,7 @@ def without_stuck(operator, y, Y):
     axis_bin = _axis_bin(operator, y.shape[-1])
     by_bins = y.movedim(2, -2)  # (batch, channel, rows of an area, views, bins)
     sinograms = by_bins.reshape(-1, *by_bins.shape[-2:]).numpy(force=True)
-    found = find_stuck(sinograms, axis_bin)
+    found = find_stuck(sinograms, axis_bin, total_is_shared=y.ndim == 4)
     if found:
         mask = torch.from_numpy(found.mask).to(y.device).reshape(by_bins.shape)
         y = y.masked_fill(mask.movedim(-2, 2), torch.nan)

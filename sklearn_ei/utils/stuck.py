@@ -102,7 +102,7 @@ def mostly(mask, seen):
     return Stuck(*found, numbered=False)
 
 
-def find_stuck(Y, axis_bin=None):
+def find_stuck(Y, axis_bin=None, total_is_shared=True):
     """Return the bins and views of sinograms that no object can have made.
 
     Parameters
@@ -111,6 +111,9 @@ def find_stuck(Y, axis_bin=None):
         Attenuations, NaN where there are none.
     axis_bin : float, default=None
         To where the axis of rotation is projected, roughly. None: the middle.
+    total_is_shared : bool, default=True
+        Whether each view sees the whole object; not so of a row of an area detector,
+        whose rays leave the plane.
 
     Returns
     -------
@@ -130,8 +133,9 @@ def find_stuck(Y, axis_bin=None):
       as any, and its neighbours see the edge, or it is one of three or more.
 
     A view of the same value in nine of ten bins is stuck where that is far from what
-    the others read, and so is its mean: a box may fill a view evenly. With less than
-    eight views, or bins, nothing is told.
+    the others read, and so is its mean: a box may fill a view evenly. One of the same
+    value in all bins is also stuck where that is what air reads, as all views see the
+    object. With less than eight views, or bins, nothing is told.
     """
     n_samples, n_views, n_bins = Y.shape
     axis_bin = (n_bins - 1) / 2 if axis_bin is None else axis_bin
@@ -140,7 +144,9 @@ def find_stuck(Y, axis_bin=None):
     step = max(1, _CHUNK // max(1, n_views * n_bins))
     for start in range(0, n_samples, step):
         chunk = np.asarray(Y[start : start + step])
-        views[start : start + step] = stuck_columns(np.swapaxes(chunk, 1, 2))
+        views[start : start + step] = stuck_columns(
+            np.swapaxes(chunk, 1, 2), total_is_shared=total_is_shared
+        )
         known = views[start : start + step, :, np.newaxis]
         if known.any():
             chunk = np.where(known, np.nan, chunk)

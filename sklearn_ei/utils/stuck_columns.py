@@ -18,6 +18,7 @@ _FAR_ABOVE, _FAR_BELOW = 0.5, 0.1
 _SLOPE = 0.15
 _WIDE, _ASIDE = 3, 1 / 8
 _TOTAL = 0.5  # of the mean of a view; a fan's differ, too
+_SOMETHING = 0.05  # of the range, in the mean of all views: what cannot be air in one
 
 
 @dataclass
@@ -62,7 +63,7 @@ class _Columns:
         return beside
 
 
-def stuck_columns(Y, axis_bin=None):
+def stuck_columns(Y, axis_bin=None, total_is_shared=True):
     """Return which columns are stuck; see :func:`~sklearn_ei.utils.stuck.find_stuck`.
 
     Parameters
@@ -72,6 +73,8 @@ def stuck_columns(Y, axis_bin=None):
     axis_bin : float, default=None
         Of columns that are bins, that to which the axis is projected. None: they are
         views.
+    total_is_shared : bool, default=True
+        Whether all views see the whole object, so that none can be of air alone.
 
     Returns
     -------
@@ -88,7 +91,8 @@ def stuck_columns(Y, axis_bin=None):
     far = values - lowest > _FAR_ABOVE * size
     far |= np.minimum(lowest, 0) - values > _FAR_BELOW * size
     if axis_bin is None:
-        return constant & far & _unlike_in_total(Y, constant, values)
+        lost = far | (total_is_shared & _all_equal(Y, constant))
+        return constant & lost & _unlike_in_total(Y, constant, values, far, size)
     lost = np.isnan(probes).all(axis=1)
     inside = ~_up_to_an_end(constant | lost)
     suspects = np.argwhere(constant & (far | inside) & (size > 0))
@@ -117,17 +121,33 @@ def _constant(Y, probes):
     return constant, values
 
 
-def _unlike_in_total(Y, constant, values):
+def _all_equal(Y, constant):
+    """Return which constant columns are the same throughout, all else being varied.
+
+    Those that are not quite, air with something narrow in it, may be an object seen
+    edge-on.
+    """
+    equal = np.zeros_like(constant)
+    samples, columns = np.nonzero(constant)
+    whole = Y[samples, :, columns]
+    first = np.take_along_axis(whole, (~np.isnan(whole)).argmax(axis=1)[:, None], 1)
+    equal[samples, columns] = (np.isnan(whole) | (whole == first)).all(axis=1)
+    return equal & (2 * constant.sum(axis=1) < constant.shape[1])[:, np.newaxis]
+
+
+def _unlike_in_total(Y, constant, values, far, size):
     """Return which constant views do not have the total that all views share.
 
-    A box may fill a view evenly, but has as much in every view.
+    A box may fill a view evenly, but has as much in every view. Where there is next to
+    nothing, a view of air is like the others.
     """
     others = np.where(constant[:, np.newaxis], np.nan, Y)
     seen = ~np.isnan(others)
     means = np.where(seen, others, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     means = np.where(seen.any(axis=1), means, np.nan)
     typical = _median(means)[:, np.newaxis]
-    return ~(np.abs(values - typical) <= _TOTAL * np.abs(typical))
+    unlike = ~(np.abs(values - typical) <= _TOTAL * np.abs(typical))
+    return unlike & (far | (np.abs(typical) > _SOMETHING * size))
 
 
 def _range(probes):

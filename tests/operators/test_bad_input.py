@@ -1,5 +1,6 @@
 """Wrong parameters and data: what came, what was expected, and what to do."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -93,6 +94,27 @@ def test_transposed_measurements_are_recognised(operator):
     with pytest.raises(ValueError, match=r"\(7, 5\)") as refused:
         operator.reconstruct(np.ones((2, 7, 5)))
     assert "transposed" not in str(refused.value)
+
+
+@pytest.mark.parametrize("n_coils", [None, 3])
+@pytest.mark.parametrize("is_complex", [True, False])
+def test_how_to_transpose_k_space_is_right(n_coils, is_complex):
+    rng = np.random.default_rng(0)
+    maps = None if n_coils is None else rng.standard_normal((n_coils, 16, 12)) + 0j
+    operator = MRI(2, (16, 12), sensitivities=maps)
+    shape = (2, 16, 12) if n_coils is None else (2, n_coils, 16, 12)
+    Y = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    if not is_complex:
+        coils = Y.reshape(2, -1, 16, 12)
+        parts = np.stack([coils.real, coils.imag], axis=-1)
+        Y = np.moveaxis(parts, 1, 3).reshape(2, 16, 12, -1)
+    wrong = np.swapaxes(Y, 2, 3) if n_coils and is_complex else np.swapaxes(Y, 1, 2)
+    with pytest.raises(ValueError, match="transposed they would fit") as refused:
+        operator.reconstruct(wrong)
+    advised = re.findall(r"swapaxes\(Y, (\d), (\d)\)", str(refused.value))
+    axes = advised[-1 if n_coils and not is_complex else 0]
+    mended = np.swapaxes(wrong, *map(int, axes))
+    np.testing.assert_array_equal(operator.reconstruct(mended), operator.reconstruct(Y))
 
 
 @pytest.mark.parametrize("operator", [ParallelBeamCT(12), Inpainting(0.3, (12, 30))])

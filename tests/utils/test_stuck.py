@@ -65,6 +65,38 @@ def test_which_sample_neighbours_and_lost_views(counts):
     )
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize("lost", [[7], [7, 8, 29]])
+@pytest.mark.parametrize("kind", ["parallel", "fan"])
+def test_views_of_nothing_but_air_are_lost(kind, lost, noise):
+    scanner = ParallelBeamCT(30, (SIZE, SIZE))
+    if kind == "fan":
+        scanner = FanBeamCT(30, (SIZE, SIZE), source_distance=1.5 * SIZE)
+    Y = scanner.measure(IMAGES)
+    rng = np.random.default_rng(0)
+    Y = Y + noise * Y.max() * rng.standard_normal(Y.shape).astype(np.float32)
+    Y[:, lost] = 0
+    expected = np.zeros((4, 30), bool)
+    expected[:, lost] = True
+    Y[:2, lost, 3] = np.nan  # so is what is left of a view
+    found = find_stuck(Y)
+    np.testing.assert_array_equal(found.views, expected)
+    assert found.remedy == f"DeadBinMasker(views={lost})"
+    # Rays of an area detector leave the plane: a view may miss what is in a row.
+    assert not find_stuck(Y, total_is_shared=False)
+
+
+def test_edge_on_plates_and_empty_samples_are_no_lost_views():
+    plate = np.zeros((1, SIZE, SIZE))
+    plate[0, SIZE // 2, 4:-4] = 1
+    Y = ParallelBeamCT(30, (SIZE, SIZE)).measure(plate)
+    assert (Y[0] == 0).mean(axis=1).max() > 0.9  # in a view along the plate
+    assert not find_stuck(Y)
+    assert not find_stuck(np.zeros_like(Y))
+    Y[:, 5:] = 0  # what passes through the field, seen by a few
+    assert not find_stuck(Y)
+
+
 def test_words(counts):
     counts = counts.copy()
     counts[:, :, [30, 45]] = 0
