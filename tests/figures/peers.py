@@ -46,6 +46,8 @@ def rival():
     yield f"it has {theirs} dB and ours {other};"
     yield f"gain it nothing ({averaged})."
     yield f"it is {ours - own:.1f} dB behind with conjugate gradients"
+    steps = [cells[name]["n_steps"] for name in ("CG, 5 iterations", "filtered")]
+    assert 0.6 < steps[0] / steps[1] < 0.73  # "two thirds of the steps"
     yield f"and {ours - single:.1f} dB with one network"
     for name, shown in {
         "filtered": "deepinv, filtered",
