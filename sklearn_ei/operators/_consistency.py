@@ -13,7 +13,7 @@ from ..utils.torch_state import own_torch
 from ._checks import check_operator
 from ._dead_entries import find_dead_entries
 from ._mask_mistakes import find_mask_mistake
-from ._misfit import misfit_of
+from ._misfit import misfit_of, squared_misfit
 from ._stuck import say_stuck, without_stuck
 from ._suspects import find_causes
 
@@ -54,7 +54,8 @@ class ConsistencyReport:
     causes : list of str
         What is likely wrong, the likeliest first.
     unexplained : float
-        ‖r‖/‖y‖ of the part r of y that neither A x nor noise explains.
+        ‖r‖/‖y‖ of the part r of y that neither A x nor noise explains, after 12 steps
+        of conjugate gradients, or after 100 where no cause is found.
     misfit : float
         ‖y − A x‖/‖y‖ after 12 steps of conjugate gradients, noise included.
     noise : float
@@ -205,19 +206,23 @@ def _report(operator, y, axes):
         )
         return report
     report.causes = _causes(operator, y, misfit)
-    certain = _is_certain(misfit)
+    certain = _is_certain(misfit.unexplained, misfit.noise)
     if certain and not report.causes:
-        # Where A is ill-conditioned, a few steps do not explain all that it can.
-        certain = _is_certain(misfit_of(operator, y, _MANY_STEPS))
+        # Where A is ill-conditioned, a few steps do not explain all that it can. After
+        # many, what is left of a probe tells nothing of what is left of the noise; but
+        # that is no more than it was.
+        left = squared_misfit(operator, y, _MANY_STEPS) - misfit.noise**2
+        report.unexplained = math.sqrt(max(left, 0.0))
+        certain = _is_certain(report.unexplained, misfit.noise)
     report.is_consistent = not (certain or report.causes)
     if report.is_consistent:
         report.sentence = (
-            f"The operator explains the measurements but for {misfit.unexplained:.1%}, "
+            f"The operator explains the measurements but for {report.unexplained:.1%}, "
             f"beside noise of {misfit.noise:.1%}."
         )
     else:
         causes = ", or ".join(report.causes) or _UNKNOWN
-        left = misfit.unexplained or misfit.share
+        left = report.unexplained or misfit.share
         report.sentence = (
             f"No image has such measurements: {left:.1%} of them (root mean square) is "
             f"left unexplained, noise apart. Likely: {causes}."
@@ -225,8 +230,8 @@ def _report(operator, y, axes):
     return report
 
 
-def _is_certain(misfit):
-    return misfit.unexplained > max(_CERTAIN, _OF_NOISE * misfit.noise)
+def _is_certain(unexplained, noise):
+    return unexplained > max(_CERTAIN, _OF_NOISE * noise)
 
 
 def _causes(operator, y, misfit):
