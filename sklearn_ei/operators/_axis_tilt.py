@@ -183,7 +183,7 @@ def estimate_axis_tilt(
     rows = np.unique(np.linspace(0, len(Y) - 1, n_rows).round().astype(int))
     sinograms, stuck = without_stuck(operator, torch.from_numpy(Y[rows])[:, None], Y)
     if stuck:
-        warn(f"{say_stuck(stuck)} Here that is left out.", ModelMismatchWarning)
+        warn(f"{say_stuck(stuck, Y)} Here that is left out.", ModelMismatchWarning)
     found = [
         estimate_detector_offset(operator, sinogram.numpy(), largest=largest)
         for sinogram in sinograms

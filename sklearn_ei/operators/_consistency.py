@@ -14,7 +14,7 @@ from ._checks import check_operator
 from ._dead_entries import find_dead_entries
 from ._mask_mistakes import find_mask_mistake
 from ._misfit import misfit_of, squared_misfit
-from ._stuck import say_stuck, without_stuck
+from ._stuck import mask_of, say_stuck, without_stuck
 from ._suspects import find_causes
 
 _MAX_SAMPLES = 4
@@ -64,6 +64,9 @@ class ConsistencyReport:
         Share of ‖y‖² in entries that A never measures.
     seconds : float
         How long it took.
+    stuck : ndarray of bool, of the shape of Y, or None
+        True where tomographs have dead bins, or lost views. A tensor where Y is one;
+        None if there are none, or Y is not in memory.
     """
 
     is_consistent: bool = True
@@ -74,13 +77,14 @@ class ConsistencyReport:
     noise: float = 0.0
     elsewhere: float = 0.0
     seconds: float = 0.0
+    stuck: object = None
 
     def __str__(self):
         return self.sentence
 
     def to_dict(self):
-        """Return everything as a dictionary that JSON can hold."""
-        return dict(vars(self))
+        """Return everything but ``stuck`` as a dictionary that JSON can hold."""
+        return {name: value for name, value in vars(self).items() if name != "stuck"}
 
 
 @own_torch()
@@ -130,7 +134,8 @@ def check_consistency(operator, Y):
     nine of ten bins, are named, and left out of all that follows, if no object in air
     reads so. Not told are those in the air, or at the end of a detector, that read
     much like their neighbours, three or more adjacent ones near the axis that nothing
-    gets through, as in a metal core, and fewer than eight views.
+    gets through, as in a metal core, views that read as air does where the object
+    reaches an end of the detector in others, and fewer than eight views.
 
     *Masks.* Energy where A never measures is told if all of it comes to where A does
     once the axes are exchanged, an axis is reversed or shifted by half, or the mask is
@@ -169,7 +174,8 @@ def check_consistency(operator, Y):
     if stuck:
         report.is_consistent = False
         report.causes = [f"{stuck.names}: dead, stuck or lost", *report.causes]
-        report.sentence = f"{say_stuck(stuck)} Without that: {report.sentence}"
+        report.sentence = f"{say_stuck(stuck, Y)} Without that: {report.sentence}"
+        report.stuck = mask_of(stuck, Y)
     report.seconds = time.perf_counter() - start
     return report
 

@@ -147,7 +147,7 @@ def estimate_parameters(
     chosen = np.unique(np.linspace(0, len(Y) - 1, _MOST_SAMPLES).round().astype(int))
     y, stuck = without_stuck(operator, layout.to_tensor(Y[chosen]), Y)
     if stuck:
-        warn(f"{say_stuck(stuck)} Here that is left out.", ModelMismatchWarning)
+        warn(f"{say_stuck(stuck, Y)} Here that is left out.", ModelMismatchWarning)
 
     def misfit(values):
         changed = clone(operator).set_params(**values)

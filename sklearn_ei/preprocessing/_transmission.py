@@ -233,7 +233,8 @@ def _say_whole(below, seen):
     if within < _MOST * np.count_nonzero(below) or stuck.mask.mean() > _MOST:
         return ""
     which = "it is" if stuck.is_alone else "they are"
+    how = f"DeadBinMasker({stuck.numbers or ''})"
     return (
         f" Among them is all, or nearly all, of {stuck.names}: if {which} dead or "
-        f"lost, {stuck.remedy} before this step makes NaN of it, which is not measured."
+        f"lost, {how} before this step makes NaN of it, which is not measured."
     )

@@ -1,10 +1,12 @@
 """Detector bins that read the same in all views, and views that read the same."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .stuck_columns import FEWEST, STUCK, stuck_columns
+from .stuck_views import stuck_views
 
 _CHUNK = 2**22  # entries looked at together
 _NAMED = 6  # numbers in a sentence; the others are counted
@@ -12,12 +14,12 @@ _NAMED = 6  # numbers in a sentence; the others are counted
 
 @dataclass
 class Stuck:
-    """What of a stack of sinograms is stuck.
+    """What of a stack of scans is stuck.
 
     Attributes
     ----------
-    bins : ndarray of bool, of shape (n_samples, n_bins)
-        True for each bin that is.
+    bins : ndarray of bool, of shape (n_samples, n_bins) or (n_samples, n_u, n_v)
+        True for each bin that is; for each pixel, of area detectors.
     views : ndarray of bool, of shape (n_samples, n_views)
         Likewise.
     numbered : bool
@@ -33,13 +35,15 @@ class Stuck:
 
     @property
     def mask(self):
-        """True where an entry is stuck, (n_samples, n_views, n_bins)."""
-        return self.views[:, :, np.newaxis] | self.bins[:, np.newaxis]
+        """True where an entry is stuck, (n_samples, n_views, *detector_shape)."""
+        ones = (1,) * (self.bins.ndim - 1)
+        return self.views.reshape(*self.views.shape, *ones) | self.bins[:, np.newaxis]
 
     @property
     def names(self):
         """What is stuck, in words: "bins 40 and 55"."""
-        found = {"bin": self.bins, "view": self.views}
+        what = "bin" if self.bins.ndim == 2 else "pixel"
+        found = {what: self.bins, "view": self.views}
         named = [_named(what, mask, self.numbered) for what, mask in found.items()]
         return " and ".join(filter(None, named))
 
@@ -49,17 +53,24 @@ class Stuck:
         return sum(mask.any(axis=0).sum() for mask in (self.bins, self.views)) == 1
 
     @property
-    def remedy(self):
-        """The call that masks them."""
-        found = {"bins": self.bins, "views": self.views}
+    def numbers(self):
+        """Arguments of DeadBinMasker that name it, if that is few, and in most samples.
+
+        Returns
+        -------
+        arguments : str or None
+            "bins=[40, 55], views=[3]".
+        """
         arguments = []
-        for name, mask in found.items():
-            numbers = np.flatnonzero(mask.any(axis=0))
-            # A stuck one of few samples, such as a pixel of an area detector, is
-            # left to be found again: numbers would be taken from all samples.
-            if 0 < len(numbers) <= _NAMED and mask[:, numbers].mean() > 0.5:
-                arguments.append(f"{name}={numbers.tolist()}")
-        return f"DeadBinMasker({', '.join(arguments)})"
+        for name, mask in {"bins": self.bins, "views": self.views}.items():
+            if not mask.any():
+                continue
+            found = np.argwhere(mask.any(axis=0))
+            shares = mask[:, mask.any(axis=0)].mean(axis=0)
+            if mask.ndim > 2 or len(found) > _NAMED or shares.min() <= 0.5:
+                return None
+            arguments.append(f"{name}={found[:, 0].tolist()}")
+        return ", ".join(arguments)
 
 
 def constant_along(Y, axis):
@@ -102,18 +113,18 @@ def mostly(mask, seen):
     return Stuck(*found, numbered=False)
 
 
-def find_stuck(Y, axis_bin=None, total_is_shared=True):
-    """Return the bins and views of sinograms that no object can have made.
+def find_stuck(Y, axis_bin=None, bin_axis=0):
+    """Return the bins and views of scans that no object can have made.
 
     Parameters
     ----------
-    Y : ndarray of shape (n_samples, n_views, n_bins)
-        Attenuations, NaN where there are none.
+    Y : ndarray of shape (n_samples, n_views, *detector_shape)
+        Attenuations, NaN where there are none; the detector has one axis or two.
     axis_bin : float, default=None
-        To where the axis of rotation is projected, roughly. None: the middle.
-    total_is_shared : bool, default=True
-        Whether each view sees the whole object; not so of a row of an area detector,
-        whose rays leave the plane.
+        To which bin the axis of rotation is projected, roughly. None: the middle.
+    bin_axis : {0, 1}, default=0
+        Axis of the detector that turns with the views; the other one is parallel to
+        the axis of rotation.
 
     Returns
     -------
@@ -134,37 +145,56 @@ def find_stuck(Y, axis_bin=None, total_is_shared=True):
 
     A view of the same value in nine of ten bins is stuck where that is far from what
     the others read, and so is its mean: a box may fill a view evenly. One of the same
-    value in all bins is also stuck where that is what air reads, as all views see the
-    object. With less than eight views, or bins, nothing is told.
+    value in all bins is also stuck where that is what air reads, if the others see the
+    object from end to end: in none does it reach an end of the detector. With less
+    than eight views, or bins, nothing is told.
     """
-    n_samples, n_views, n_bins = Y.shape
-    axis_bin = (n_bins - 1) / 2 if axis_bin is None else axis_bin
-    bins = np.zeros((n_samples, n_bins), dtype=bool)
+    n_samples, n_views, *detector = Y.shape
+    middle = (detector[bin_axis] - 1) / 2
+    axis_bin = middle if axis_bin is None else axis_bin
+    pixels = np.moveaxis(np.arange(math.prod(detector)).reshape(detector), bin_axis, 0)
+    ends = np.unique(pixels[[0, -1]])
+    row_ends = (pixels[:, 0], pixels[:, -1]) if len(detector) > 1 else ()
+    bins = np.zeros((n_samples, *detector), dtype=bool)
     views = np.zeros((n_samples, n_views), dtype=bool)
-    step = max(1, _CHUNK // max(1, n_views * n_bins))
+    step = max(1, _CHUNK // max(1, pixels.size * n_views))
     for start in range(0, n_samples, step):
-        chunk = np.asarray(Y[start : start + step])
-        views[start : start + step] = stuck_columns(
-            np.swapaxes(chunk, 1, 2), total_is_shared=total_is_shared
-        )
-        known = views[start : start + step, :, np.newaxis]
-        if known.any():
-            chunk = np.where(known, np.nan, chunk)
-        bins[start : start + step] = stuck_columns(chunk, axis_bin)
+        part = slice(start, start + step)
+        chunk = np.asarray(Y[part])
+        flat = chunk.reshape(len(chunk), n_views, -1)
+        views[part] = stuck_views(flat, ends, row_ends)
+        rest = _without(flat, views[part, :, np.newaxis])
+        bins[part] = _stuck_bins(rest.reshape(chunk.shape), axis_bin, bin_axis)
+        if bins[part].any():  # which hide lost views
+            dead = bins[part].reshape(len(chunk), 1, -1)
+            views[part] |= stuck_views(_without(rest, dead), ends, row_ends)
     return Stuck(bins, views)
+
+
+def _without(Y, mask):
+    return np.where(mask, np.nan, Y) if mask.any() else Y
+
+
+def _stuck_bins(Y, axis_bin, bin_axis):
+    if Y.ndim == 3:
+        return stuck_columns(Y, axis_bin)
+    rows = np.moveaxis(Y, 3 - bin_axis, 1)  # (n_samples, n_rows, n_views, n_bins)
+    found = stuck_columns(rows.reshape(-1, *rows.shape[2:]), axis_bin)
+    return np.moveaxis(found.reshape(*rows.shape[:2], -1), 1, 2 - bin_axis)
 
 
 def _named(what, mask, numbered):
     """Return "bins 40 and 55", of all samples or of some; None if there are none."""
     n_samples = len(mask)
-    numbers = np.flatnonzero(mask.any(axis=0)).tolist()
+    numbers = np.argwhere(mask.any(axis=0)).tolist()
     if not numbers:
         return None
-    text = listed(what, numbers)
-    where = np.flatnonzero(mask.any(axis=1)).tolist()
+    plain = mask.ndim == 2
+    text = listed(what, [n[0] if plain else tuple(n) for n in numbers])
+    where = np.flatnonzero(mask.reshape(n_samples, -1).any(axis=1)).tolist()
     if numbered and len(where) < n_samples:
         text += f" of {listed('sample', where)}"
-    elif not mask[:, numbers].all():
+    elif not mask[:, mask.any(axis=0)].all():
         text += " of some samples"
     return text
 
@@ -176,7 +206,7 @@ def listed(what, numbers):
     ----------
     what : str
         The word for one of them.
-    numbers : list of int
+    numbers : list of int or of tuple of int
 
     Returns
     -------

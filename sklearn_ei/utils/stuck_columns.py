@@ -17,8 +17,6 @@ _FAR_ABOVE, _FAR_BELOW = 0.5, 0.1
 # several bins. The axis may be as far off as this share of the detector.
 _SLOPE = 0.15
 _WIDE, _ASIDE = 3, 1 / 8
-_TOTAL = 0.5  # of the mean of a view; a fan's differ, too
-_SOMETHING = 0.05  # of the range, in the mean of all views: what cannot be air in one
 
 
 @dataclass
@@ -63,36 +61,27 @@ class _Columns:
         return beside
 
 
-def stuck_columns(Y, axis_bin=None, total_is_shared=True):
-    """Return which columns are stuck; see :func:`~sklearn_ei.utils.stuck.find_stuck`.
+def stuck_columns(Y, axis_bin):
+    """Return which bins are stuck; see :func:`~sklearn_ei.utils.stuck.find_stuck`.
 
     Parameters
     ----------
-    Y : ndarray of shape (n_samples, n_rows, n_columns)
+    Y : ndarray of shape (n_samples, n_views, n_bins)
         NaN where nothing is known.
-    axis_bin : float, default=None
-        Of columns that are bins, that to which the axis is projected. None: they are
-        views.
-    total_is_shared : bool, default=True
-        Whether all views see the whole object, so that none can be of air alone.
+    axis_bin : float
+        The bin to which the axis is projected.
 
     Returns
     -------
-    stuck : ndarray of bool, of shape (n_samples, n_columns)
+    stuck : ndarray of bool, of shape (n_samples, n_bins)
     """
     stuck = np.zeros(Y.shape[::2], dtype=bool)
     if Y.shape[1] < FEWEST:
         return stuck
-    probes = Y[:, sorted(spread(Y.shape[1], _PROBES))]
-    constant, values = _constant(Y, probes)
+    constant, values, probes = constant_columns(Y)
     if not constant.any():
         return stuck
-    lowest, size = _range(np.where(constant[:, np.newaxis], np.nan, probes))
-    far = values - lowest > _FAR_ABOVE * size
-    far |= np.minimum(lowest, 0) - values > _FAR_BELOW * size
-    if axis_bin is None:
-        lost = far | (total_is_shared & _all_equal(Y, constant))
-        return constant & lost & _unlike_in_total(Y, constant, values, far, size)
+    far, size = far_from_others(constant, values, probes)
     lost = np.isnan(probes).all(axis=1)
     inside = ~_up_to_an_end(constant | lost)
     suspects = np.argwhere(constant & (far | inside) & (size > 0))
@@ -102,6 +91,34 @@ def stuck_columns(Y, axis_bin=None, total_is_shared=True):
         passed = _stand_out(known, samples, columns, axis_bin)
         stuck[samples[passed], columns[passed]] = True
     return stuck
+
+
+def constant_columns(Y, n_probes=_PROBES):
+    """Return which columns hardly vary, the value of each, and some rows of all.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (n_samples, n_rows, n_columns)
+        NaN where nothing is known.
+    n_probes : int, default=9
+        How many rows are looked at in all columns.
+
+    Returns
+    -------
+    constant : ndarray of bool, of shape (n_samples, n_columns)
+    values : ndarray of the same shape
+    probes : ndarray of shape (n_samples, few, n_columns)
+    """
+    probes = Y[:, sorted(spread(Y.shape[1], n_probes))]
+    return *_constant(Y, probes), probes
+
+
+def far_from_others(constant, values, probes):
+    """Return which values no edge and no air has, and how far up the others go."""
+    lowest, size = _range(np.where(constant[:, np.newaxis], np.nan, probes))
+    far = values - lowest > _FAR_ABOVE * size
+    far |= np.minimum(lowest, 0) - values > _FAR_BELOW * size
+    return far, size
 
 
 def _constant(Y, probes):
@@ -119,35 +136,6 @@ def _constant(Y, probes):
     n_seen = _n_seen(whole)
     constant[samples, columns] = (equal >= STUCK * n_seen) & (n_seen >= FEWEST)
     return constant, values
-
-
-def _all_equal(Y, constant):
-    """Return which constant columns are the same throughout, all else being varied.
-
-    Those that are not quite, air with something narrow in it, may be an object seen
-    edge-on.
-    """
-    equal = np.zeros_like(constant)
-    samples, columns = np.nonzero(constant)
-    whole = Y[samples, :, columns]
-    first = np.take_along_axis(whole, (~np.isnan(whole)).argmax(axis=1)[:, None], 1)
-    equal[samples, columns] = (np.isnan(whole) | (whole == first)).all(axis=1)
-    return equal & (2 * constant.sum(axis=1) < constant.shape[1])[:, np.newaxis]
-
-
-def _unlike_in_total(Y, constant, values, far, size):
-    """Return which constant views do not have the total that all views share.
-
-    A box may fill a view evenly, but has as much in every view. Where there is next to
-    nothing, a view of air is like the others.
-    """
-    others = np.where(constant[:, np.newaxis], np.nan, Y)
-    seen = ~np.isnan(others)
-    means = np.where(seen, others, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    means = np.where(seen.any(axis=1), means, np.nan)
-    typical = _median(means)[:, np.newaxis]
-    unlike = ~(np.abs(values - typical) <= _TOTAL * np.abs(typical))
-    return unlike & (far | (np.abs(typical) > _SOMETHING * size))
 
 
 def _range(probes):
@@ -183,9 +171,9 @@ def _stand_out(known, samples, columns, axis_bin):
 
     lowest, size = (v[samples, 0] for v in _range(known.Y))
     highest = lowest + size
-    step = np.array([_median(own - read) for read in beside])
+    step = np.array([median_of(own - read) for read in beside])
     pairs = zip(beside, further, strict=True)
-    edge = np.array([_median(read - next_) for read, next_ in pairs])
+    edge = np.array([median_of(read - next_) for read, next_ in pairs])
     near = _ASIDE * known.Y.shape[2]
     wide = ends[1] - ends[0] > _WIDE
     wide &= (ends[0] < axis_bin + near) & (ends[1] > axis_bin - near)
@@ -211,7 +199,7 @@ def _n_seen(values):
     return (~np.isnan(values)).sum(axis=1)
 
 
-def _median(values):
+def median_of(values):
     """Return medians over the last axis of what is not NaN; NaN if there is nothing."""
     ordered = np.sort(values, axis=1)  # NaN come last
     middle = np.maximum(_n_seen(values) - 1, 0) // 2

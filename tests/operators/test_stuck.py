@@ -1,6 +1,7 @@
 """Bins that are dead or stuck are named, and left out of what is concluded."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -39,7 +40,7 @@ def odl_scanner(n_dims=2):
     if n_dims == 2:
         geometry = tomo.Parallel2dGeometry(angles, bins)
     else:
-        area = odl.uniform_partition([-16, -28], [16, 28], (4, 55))
+        area = odl.uniform_partition([-28, -16], [28, 16], (55, 8))  # u turns, v not
         geometry = tomo.Parallel3dAxisGeometry(angles, area)
     return ODLOperator(tomo.RayTransform(space, geometry))
 
@@ -66,13 +67,15 @@ def test_stuck_bins_are_named_with_the_cure(name, reading):
     assert found.sentence.startswith(
         "Bins 22 and 40 read the same throughout, unlike the others, as if dead, stuck "
         "or lost: make them NaN, which is not measured, by "
-        "DeadBinMasker(bins=[22, 40]) of sklearn_ei.preprocessing. Without that: The "
-        "operator explains"
+        "DeadBinMasker(bins=[22, 40], detect=False) of sklearn_ei.preprocessing. "
+        "Without that: The operator explains"
     )
+    assert np.argwhere(found.stuck.all(axis=(0, 1)))[:, 0].tolist() == [22, 40]
+    assert found.stuck.sum() == 2 * 6 * 30
     assert found.causes == ["bins 22 and 40: dead, stuck or lost"]
     json.dumps(found.to_dict())
     # The rest is what it is without them, and the cure is one.
-    masked = DeadBinMasker(bins=[22, 40]).fit_transform(Y)
+    masked = followed(found, operator, Y)
     cured = check_consistency(operator, masked)
     assert cured.is_consistent
     assert found.noise == pytest.approx(cured.noise, rel=1e-3)
@@ -94,25 +97,86 @@ def test_all_that_is_in_memory_is_looked_at():
     report = check_consistency(PARALLEL, Y)
     text = "Bin 30 of sample 3 and view 7 of sample 1 read the same throughout"
     assert report.sentence.startswith(text)
-    assert "by DeadBinMasker() of" in report.sentence
+    expected = np.zeros(Y.shape, bool)
+    expected[3, :, 30] = expected[1, 7] = True
+    np.testing.assert_array_equal(report.stuck, expected)
+    assert check_consistency(PARALLEL, followed(report, PARALLEL, Y)).is_consistent
     listed = check_consistency(PARALLEL, list(Y))
     assert listed.sentence == report.sentence
     tensor = torch.from_numpy(attenuations(PARALLEL, readings={(22,): 0}))[:, None]
     assert "Bin 22 reads the same" in check_consistency(PARALLEL, tensor).sentence
 
 
-def test_area_detectors_and_channels():
+def followed(report, operator, Y):
+    """Return what becomes of Y if a user does what the sentence says, word by word."""
+    how = re.search(r"not measured, by (.*?)( of sklearn_ei\.|\. W)", report.sentence)[
+        1
+    ]
+    if how.startswith("DeadBinMasker"):
+        return eval(how, {"DeadBinMasker": DeadBinMasker}).fit_transform(Y)
+    names = {"np": np, "check_consistency": check_consistency, "operator": operator}
+    Y = Y.copy()
+    exec(how, {**names, "Y": Y})
+    return Y
+
+
+@pytest.mark.parametrize("mistake", ["pixel", "view", "both", "column"])
+def test_area_detectors(mistake):
     operator = odl_scanner(3)
     volume = np.repeat(IMAGES[:1, :, :, None], 32, axis=3)
+    volume[..., [10, 11, 20]] = 0  # layers, with gaps between them
     Y = attenuations(operator, volume)
+    assert check_consistency(operator, operator.measure(volume)).is_consistent
     assert check_consistency(operator, Y).is_consistent
-    Y[:, :, 2, 22] = 0.0
+    expected, names = np.zeros(Y.shape, bool), []
+    if mistake in ("pixel", "both"):
+        expected[:, :, 20, 3] = True
+        names.append("pixel (20, 3)")
+    if mistake == "column":
+        expected[:, :, 20] = True
+        names.append(
+            "pixels (20, 0), (20, 1), (20, 2), (20, 3), (20, 4), (20, 5) and 2 others"
+        )
+    if mistake in ("view", "both"):
+        expected[:, 7] = True
+        names.append("view 7")
+    Y[expected] = 0.1
     report = check_consistency(operator, Y)
-    assert report.causes == ["bin 22 of some samples: dead, stuck or lost"]
-    Y = np.stack([attenuations(PARALLEL)] * 2, axis=-1)
-    Y[..., 40, 1] = 100.0
+    assert report.causes == [f"{' and '.join(names)}: dead, stuck or lost"]
+    np.testing.assert_array_equal(report.stuck, expected)
+    masked = followed(report, operator, Y)
+    np.testing.assert_array_equal(np.isnan(masked), expected)
+    assert check_consistency(operator, masked).is_consistent
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_channels(n_channels):
+    Y = np.stack([attenuations(PARALLEL)] * n_channels, axis=-1)
+    Y[..., 40, -1] = 100.0
+    Y[:, 7] = 0.0
     report = check_consistency(PARALLEL, Y)
-    assert report.causes == ["bin 40 of some samples: dead, stuck or lost"]
+    some = " of some samples" * (n_channels > 1)
+    assert report.causes == [f"bin 40{some} and view 7: dead, stuck or lost"]
+    expected = np.zeros(Y.shape, bool)
+    expected[..., 40, -1] = expected[:, 7] = True
+    np.testing.assert_array_equal(report.stuck, expected)
+    assert check_consistency(PARALLEL, followed(report, PARALLEL, Y)).is_consistent
+    tensor = torch.from_numpy(np.moveaxis(Y, -1, 1))
+    found = check_consistency(PARALLEL, tensor).stuck
+    np.testing.assert_array_equal(found.numpy(), np.moveaxis(expected, -1, 1))
+
+
+def test_the_axis_of_a_displaced_detector_is_known():
+    """Something opaque on the axis is no dead bin, wherever the axis is projected."""
+    odl, tomo = import_odl()
+    space = odl.uniform_discr([-16.0] * 2, [16.0] * 2, (32,) * 2, dtype="float32")
+    angles = odl.uniform_partition(0, 2 * np.pi, 60)
+    bins = odl.uniform_partition(-8, 26, 34)
+    geometry = tomo.Parallel2dGeometry(angles, bins)
+    operator = ODLOperator(tomo.RayTransform(space, geometry))
+    radius = np.hypot(*(np.indices((32, 32)) - 15.5))
+    Y = operator.measure((1.0 * (radius < 12) + 50.0 * (radius < 2.1))[None])
+    assert check_consistency(operator, np.minimum(Y, 0.3 * Y.max())).stuck is None
 
 
 def test_other_instruments_have_no_bins():
@@ -136,7 +200,7 @@ def test_fits_warn():
 @pytest.mark.parametrize("reading", [0, 5000, 65535])
 def test_geometry_is_found_without_them(reading):
     Y = attenuations(PARALLEL, IMAGES[:3], {(22, 40): reading})
-    text = r"Bins 22 and 40 read .*\[22, 40\]\).* Here that is left out\."
+    text = r"Bins 22 and 40 read .*\[22, 40\], .*\).* Here that is left out\."
     with pytest.warns(ModelMismatchWarning, match=text):
         found = estimate_detector_offset(GUESS, Y)
     assert found.values["detector_offset"] == pytest.approx(OFFSET, abs=0.1)
