@@ -102,12 +102,15 @@ def _load(options):
     """Return sinograms, and the images behind them or None."""
     if options.sinograms is not None:
         return _read_stack(options.sinograms), None
+    operator = ParallelBeamCT(options.views)
     if options.images is not None:
         images = _read_stack(options.images).astype(np.float32)
+        # Whatever is in their corners is measured, too.
+        operator.set_params(image_shape=images.shape[1:])
     else:
         size = (options.size, options.size)
         images = make_thorax_phantoms(options.samples, size, random_state=options.seed)
-    return ParallelBeamCT(options.views).measure(images), images
+    return operator.measure(images), images
 
 
 def _read_stack(path):

@@ -6,6 +6,7 @@ from copy import copy
 from functools import partial
 from numbers import Integral
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ..utils.derived import shared
 from ..utils.device import Constants, settled
 from ..utils.odl import import_odl
 from ..utils.params import brief, check_memory, check_option, check_real, check_shape
+from ..utils.warn import warn
 from ._base import ForwardOperator
 from ._checks import refuse_other_than_number
 from ._filters import FILTERS, ViewGeometry, fbp_filter
@@ -26,6 +28,8 @@ from ._symmetries import quarter, symmetries_of
 
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
+# Of an image: less, beyond what all views see, hardly changes what is inside.
+_IN_CORNERS = 0.01
 _N_VIEWS = 50  # by default: whether it was written as well cannot be told
 
 
@@ -289,6 +293,53 @@ class RayTransformOperator(ForwardOperator):
     @property
     def _n_views(self):
         return self.n_views if self.angles is None else len(self.angles)
+
+    def measure(self, images: Any) -> np.ndarray:
+        """Simulate noise-free measurements of NumPy images.
+
+        Parameters
+        ----------
+        images : array-like of shape (n_samples, H, W[, n_channels])
+            Images, attenuation for a unit of length.
+
+        Returns
+        -------
+        Y : ndarray of shape (n_samples, n_views, n_bins[, n_channels])
+            Line integrals, float32.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``images`` is not a finite stack, or does not fit.
+
+        Warns
+        -----
+        UserWarning
+            If neither ``image_shape`` nor ``n_bins`` is given, so that the detector
+            sees an image from side to side, and corners hold more than 1 % of images
+            without negative values (A†y has some).
+        """
+        Y = super().measure(images)
+        if self.image_shape is None and self.n_bins is None:
+            self._say_corners(np.asarray(images, dtype=np.float32), Y.shape[2])
+        return Y
+
+    def _say_corners(self, images, n_bins):
+        """Warn of what lies beyond the circle that all views see."""
+        shape = images.shape[1:3]
+        reach = n_bins * self._bin_width / 2 + abs(self.detector_offset)
+        reach /= self._magnification
+        radius = np.hypot(*pixel_positions(shape, (self._pixel,) * 2))
+        total = images.sum(axis=(0, *range(3, images.ndim)))
+        share = total[radius > reach].sum() / max(total.sum(), 1e-30)
+        if share > _IN_CORNERS and images.min() >= 0:
+            name = type(self).__name__
+            warn(
+                f"{name} without image_shape measures images of {shape} from side to "
+                f"side, on {n_bins} bins, and {share:.1%} of what they hold is in "
+                "corners that not all views see; pass "
+                f"image_shape={tuple(map(int, shape))} for a detector that sees all."
+            )
 
     def _infer_shapes(self, image_shape, measurement_shape):
         self._check_params()

@@ -6,7 +6,7 @@ import torch
 
 from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.metrics import psnr
-from sklearn_ei.operators import ParallelBeamCT
+from sklearn_ei.operators import FanBeamCT, ParallelBeamCT
 from sklearn_ei.utils.odl import import_odl
 
 odl, tomo = import_odl()
@@ -125,9 +125,38 @@ def test_open_shapes_cover_what_the_detector_sees(parameters, scale):
     for n_bins in (1, 2, 3, 47, 64, 93, 128, 183):
         y = np.ones((1, 5, n_bins))
         image = operator.reconstruct(y)
-        assert operator.measure(image).shape == y.shape
+        assert operator.measure(-image).shape == y.shape
         seen = (n_bins + 2 * aside) * scale  # across, in pixels
         assert seen - 1e-6 <= image.shape[1] == image.shape[2] < seen + 1
+
+
+@pytest.mark.parametrize("kind", ["parallel", "fan"])
+@pytest.mark.parametrize("n_channels", [None, 2])
+def test_corners_that_an_open_operator_does_not_see_are_told(kind, n_channels):
+    def scanner(image_shape=None):
+        if kind == "parallel":
+            return ParallelBeamCT(7, image_shape)
+        return FanBeamCT(7, image_shape, source_distance=99.0, detector_distance=9.0)
+
+    images = np.zeros((2, 20, 20))
+    images[:, 5:15, 5:15] = 1
+    images[1, 0, 0] = 2  # of 202
+    if n_channels:
+        images = np.stack([images] * n_channels, axis=-1)
+    scanner().measure(images)
+    scanner().measure(-100 * images)
+    images[1, :2, :2] = 1
+    with pytest.warns(
+        UserWarning,
+        match=r"without image_shape measures images of \(20, 20\) .*on 20 bins, and "
+        r"2\.0%.* pass image_shape=\(20, 20\)",
+    ) as told:
+        scanner().measure(images)
+    assert told[0].filename == __file__
+    if kind == "parallel":  # all of the image is in every view, then
+        totals = scanner((20, 20)).measure(images)[1].sum(axis=1)
+        expected = np.broadcast_to(images[1].sum(axis=(0, 1)), totals.shape)
+        np.testing.assert_allclose(totals, expected, rtol=0.03)
 
 
 def test_a_disc_at_the_edge_of_the_detector_is_not_cut_off():
@@ -149,8 +178,8 @@ def test_default_bins_cover_the_diagonal(size, n_bins):
 
 def test_a_pixel_is_a_bin_unless_told_otherwise():
     operator = ParallelBeamCT(angles=[0.0], bin_size=0.4)
-    y = operator.measure(np.ones((1, 10, 10)))
-    np.testing.assert_allclose(y, 4.0, rtol=1e-6)
+    y = operator.measure(-np.ones((1, 10, 10)))
+    np.testing.assert_allclose(y, -4.0, rtol=1e-6)
 
 
 def test_geometry_is_that_of_odl():
