@@ -122,7 +122,8 @@ def check_consistency(operator, Y):
     12 steps of conjugate gradients on ‖y − A x‖² leave a residual F y. The same
     steps, with the same coefficients, turn white noise w into F w; second
     differences of both along each axis of y tell the level of the noise in F y,
-    and what it adds to ‖F y‖². The rest is ``unexplained``.
+    and what it adds to ‖F y‖². The rest is ``unexplained``, and so is what rays of a
+    tomograph that miss the image have seen, noise apart.
 
     Above 5 % the operator is wrong, if a common mistake is found or 100 steps leave
     as much. Between 1 % and 5 % it is if one of the common mistakes, put right,
@@ -195,8 +196,10 @@ def _report(operator, y, axes):
             False, sentence, [cause], left, left, elsewhere=elsewhere
         )
     misfit = misfit_of(operator, y)
+    beyond = _beyond_the_image(operator, y, reached)
+    within = math.sqrt(1 - elsewhere) if beyond else 1.0  # of ‖y‖
     report = ConsistencyReport(
-        unexplained=misfit.unexplained,
+        unexplained=math.hypot(within * misfit.unexplained, beyond),
         misfit=misfit.share,
         noise=misfit.noise,
         elsewhere=elsewhere,
@@ -211,14 +214,15 @@ def _report(operator, y, axes):
             "energy that is where it never measures."
         )
         return report
-    report.causes = _causes(operator, y, misfit)
-    certain = _is_certain(misfit.unexplained, misfit.noise)
+    report.causes = _causes(operator, y, misfit, report.unexplained)
+    certain = _is_certain(report.unexplained, misfit.noise)
     if certain and not report.causes:
         # Where A is ill-conditioned, a few steps do not explain all that it can. After
         # many, what is left of a probe tells nothing of what is left of the noise; but
         # that is no more than it was.
         left = squared_misfit(operator, y, _MANY_STEPS) - misfit.noise**2
-        report.unexplained = math.sqrt(max(left, 0.0))
+        left = within * math.sqrt(max(left, 0.0))
+        report.unexplained = math.hypot(left, beyond)
         certain = _is_certain(report.unexplained, misfit.noise)
     report.is_consistent = not (certain or report.causes)
     if report.is_consistent:
@@ -240,15 +244,30 @@ def _is_certain(unexplained, noise):
     return unexplained > max(_CERTAIN, _OF_NOISE * noise)
 
 
-def _causes(operator, y, misfit):
+def _beyond_the_image(operator, y, reached):
+    """Return what rays that miss the image saw, noise apart, relative to ‖y‖."""
+    beyond = ~reached & ~y.isnan()
+    if operator.loses != "views" or not bool(beyond.any()):
+        return 0.0
+    noise = 0.0
+    for axis in range(2, y.ndim):
+        known = torch.where(beyond, y, torch.nan)
+        curves = known.diff(n=2, dim=axis).square() / 6  # σ² of white noise
+        if not bool(curves.isnan().all()):
+            noise = max(noise, float(curves.nanmean()))
+    energy = float(y[beyond].square().sum()) - noise * int(beyond.sum())
+    return math.sqrt(max(energy, 0.0) / float(y.nan_to_num().square().sum()))
+
+
+def _causes(operator, y, misfit, unexplained):
     """Look for causes where there is reason to."""
-    suspicious = misfit.unexplained > max(_SUSPICIOUS, _OF_NOISE * misfit.noise)
+    suspicious = unexplained > max(_SUSPICIOUS, _OF_NOISE * misfit.noise)
     # In a wrong order, views differ like noise, but not the bins of a view.
     levels = misfit.levels or [0.0]
     shuffled = misfit.share > _CERTAIN and max(levels) > _UNEVEN * min(levels)
     if not suspicious and not shuffled:
         return []
-    clipped = misfit.unexplained > _CLIPPED
+    clipped = unexplained > _CLIPPED
     return find_causes(operator, y, clipped=clipped, shuffled=shuffled)
 
 
