@@ -195,9 +195,15 @@ def _report(operator, y, axes):
         return ConsistencyReport(
             False, sentence, [cause], left, left, elsewhere=elsewhere
         )
+    if not bool((known * reached).any()):
+        sentence = (
+            "No image has such measurements: all that is not zero is where the operator "
+            f"never measures. Likely: {_UNKNOWN}."
+        )
+        return ConsistencyReport(False, sentence, [], 1.0, 1.0, elsewhere=1.0)
     misfit = misfit_of(operator, y)
     beyond = _beyond_the_image(operator, y, reached)
-    within = math.sqrt(1 - elsewhere) if beyond else 1.0  # of ‖y‖
+    within = math.sqrt(max(1 - elsewhere, 0.0)) if beyond else 1.0  # of ‖y‖
     report = ConsistencyReport(
         unexplained=math.hypot(within * misfit.unexplained, beyond),
         misfit=misfit.share,
@@ -206,7 +212,7 @@ def _report(operator, y, axes):
     )
     measured = misfit.residual * reached
     only_elsewhere = float(measured.square().sum()) < 1e-6 * energy
-    if only_elsewhere and elsewhere > 0:
+    if only_elsewhere and elsewhere > 0 and operator.loses != "views":
         # Readings left where pixels are lost: nobody uses them.
         report.unexplained = report.misfit = report.noise = 0.0
         report.sentence = (

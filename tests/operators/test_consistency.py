@@ -293,6 +293,16 @@ def test_a_beam_with_nothing_in_it_is_no_measurement_of_an_image():
     assert not any("transmitted" in cause for cause in report.causes)
 
 
+def test_measurements_beside_the_image_alone():
+    scanner = ParallelBeamCT(12, (16, 16), n_bins=41)
+    Y = np.zeros((2, 12, 41), np.float32)
+    Y[:, :, :3] = 1 + np.random.default_rng(0).random((2, 12, 3))
+    report = check_consistency(scanner, Y)
+    assert not report.is_consistent
+    assert "all that is not zero is where the operator never" in report.sentence
+    assert (report.unexplained, report.elsewhere) == (1.0, 1.0)
+
+
 def test_what_is_masked_is_not_read():
     operator = ParallelBeamCT(20, (24, 24))
     Y = operator.measure(make_thorax_phantoms(3, (24, 24), random_state=0))
