@@ -197,8 +197,8 @@ def _report(operator, y, axes):
         )
     if not bool((known * reached).any()):
         sentence = (
-            "No image has such measurements: all that is not zero is where the operator "
-            f"never measures. Likely: {_UNKNOWN}."
+            "No image has such measurements: all that is not zero is where the "
+            f"operator never measures. Likely: {_UNKNOWN}."
         )
         return ConsistencyReport(False, sentence, [], 1.0, 1.0, elsewhere=1.0)
     misfit = misfit_of(operator, y)

@@ -316,8 +316,8 @@ class RayTransformOperator(ForwardOperator):
         -----
         UserWarning
             If neither ``image_shape`` nor ``n_bins`` is given, so that the detector
-            sees an image from side to side, and corners hold more than 1 % of images
-            without negative values (A†y has some).
+            sees an image from side to side, and corners hold more than a hundredth of
+            images without negative values (A†y has some).
         """
         Y = super().measure(images)
         if self.image_shape is None and self.n_bins is None:

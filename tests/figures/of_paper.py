@@ -108,7 +108,44 @@ def results():
     yield f"four times as many epochs bring EI to {longer:.2f} dB, one seed"
     spread = np.std(paper("ct-default-ei"), ddof=1)
     yield f"spreads by {spread:.2f} dB over seeds"
+    yield from consistency_alone()
     yield from peers.rival()
+
+
+def consistency_alone():
+    """Why the paper's gains less, a section of doc/results.md."""
+    result = load("consistency_alone")
+    rows = {name: f"{row['psnr']:.2f}" for name, row in result["rows"].items()}
+    yield f"where A†y has {result['pinv']:.2f} dB"
+    for shown, alone, equivariant in (
+        ("last layer at zero, as `plain`", "as `plain`", "EI as `plain`"),
+        (
+            "last layer at random",
+            "last layer begins at random",
+            "EI, last layer begins at random",
+        ),
+        ("at zero, the paper's rate, constant", "the paper's rate", None),
+        ("at zero, 300 epochs", "five times as long", "EI, five times as long"),
+        (
+            "at random, the paper's rate, 300 epochs",
+            "five times as long, at random, the paper's rate",
+            None,
+        ),
+        ("the paper's network, at zero, 15 epochs", "the paper's network", None),
+        ("… at random, at its rate", "the paper's network, at random, its rate", None),
+    ):
+        yield f"| {shown} | {rows[alone]} | {rows.get(equivariant, '–')} |"
+
+    def psnr(name):
+        return result["rows"][name]["psnr"]
+
+    lost = psnr("as `plain`") - psnr("last layer begins at random")
+    yield f"at random costs {lost:.0f} dB"
+    gains = (
+        psnr("EI as `plain`") - psnr("as `plain`"),
+        psnr("EI, five times as long") - psnr("five times as long"),
+    )
+    yield f"from {gains[0]:.1f} to {gains[1]:.1f} dB here"
 
 
 PAGES = {"doc/results.md": results}
