@@ -384,6 +384,7 @@ def fault_of(call):
             # What is drawn is no measurement of anything: a fit says so.
             warnings.simplefilter("ignore", GroupRankWarning)
             warnings.simplefilter("ignore", ModelMismatchWarning)
+            warnings.filterwarnings("ignore", ".* corners that not all views see")
             results = call()
     except (ValueError, TypeError) as error:
         if not raised_by_us(error):

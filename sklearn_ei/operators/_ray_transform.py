@@ -29,7 +29,7 @@ from ._symmetries import quarter, symmetries_of
 # A nonzero of A and of Aᵀ: a float32 value and an int32 index each.
 _BYTES_PER_NONZERO = 16
 # Of an image: less, beyond what all views see, hardly changes what is inside.
-_IN_CORNERS = 0.01
+_IN_CORNERS = 0.02
 _N_VIEWS = 50  # by default: whether it was written as well cannot be told
 
 
@@ -316,7 +316,7 @@ class RayTransformOperator(ForwardOperator):
         -----
         UserWarning
             If neither ``image_shape`` nor ``n_bins`` is given, so that the detector
-            sees an image from side to side, and corners hold more than a hundredth of
+            sees an image from side to side, and corners hold more than a fiftieth of
             images without negative values (A†y has some).
         """
         Y = super().measure(images)
@@ -337,8 +337,8 @@ class RayTransformOperator(ForwardOperator):
             warn(
                 f"{name} without image_shape measures images of {shape} from side to "
                 f"side, on {n_bins} bins, and {share:.1%} of what they hold is in "
-                "corners that not all views see; pass "
-                f"image_shape={tuple(map(int, shape))} for a detector that sees all."
+                "corners that not all views see; to simulate a detector that sees all, "
+                f"pass image_shape={tuple(map(int, shape))}."
             )
 
     def _infer_shapes(self, image_shape, measurement_shape):

@@ -29,8 +29,8 @@ def test_from_estimator_shows_image_error_map_and_measured_part(ct_problem):
     rest = display.image - display.measured
     assert abs((rest * display.measured).sum()) < 1e-2 * np.square(display.image).sum()
     np.testing.assert_allclose(
-        operator.measure(display.measured[None]),
-        operator.measure(display.image[None]),
+        ei.operator_.measure(display.measured[None]),
+        ei.operator_.measure(display.image[None]),
         atol=0.02 * Y.max(),
     )
     assert [ax.get_title() for ax in display.ax_] == [

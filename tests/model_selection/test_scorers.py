@@ -55,7 +55,7 @@ def fitted(learning_problem):
 
 
 def test_scores_with_truth(fitted, learning_problem):
-    operator, _, _, Y, images = learning_problem
+    _, _, _, Y, images = learning_problem
     predicted = fitted.predict(Y)
     assert psnr_score(fitted, Y, images) == psnr(images, predicted)
     assert ssim_score(fitted, Y, images) == ssim(images, predicted)
@@ -66,7 +66,7 @@ def test_scores_with_truth(fitted, learning_problem):
     assert neg_measurement_error_score(fitted, Y, images) == pytest.approx(
         neg_measurement_error_score(fitted, Y), rel=1e-3
     )
-    error = operator.measure(fitted.predict(noisy)) - Y
+    error = fitted.operator_.measure(fitted.predict(noisy)) - Y
     assert neg_measurement_error_score(fitted, noisy, images) == pytest.approx(
         -np.square(error).sum() / np.square(Y).sum(), rel=1e-4
     )

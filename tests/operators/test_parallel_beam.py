@@ -140,16 +140,17 @@ def test_corners_that_an_open_operator_does_not_see_are_told(kind, n_channels):
 
     images = np.zeros((2, 20, 20))
     images[:, 5:15, 5:15] = 1
-    images[1, 0, 0] = 2  # of 202
+    images[1, 0, 0] = 4  # of 204
     if n_channels:
         images = np.stack([images] * n_channels, axis=-1)
     scanner().measure(images)
     scanner().measure(-100 * images)
     images[1, :2, :2] = 1
+    images[1, -1, -1] = 1  # 5 of 205
     with pytest.warns(
         UserWarning,
         match=r"without image_shape measures images of \(20, 20\) .*on 20 bins, and "
-        r"2\.0%.* pass image_shape=\(20, 20\)",
+        r"2\.4%.* pass image_shape=\(20, 20\)",
     ) as told:
         scanner().measure(images)
     assert told[0].filename == __file__

@@ -39,7 +39,7 @@ def test_error_map_formula(learning_problem):
     ).fit(Y[:4])
     image, std = ei.predict(Y_test[:1], return_std=True, n_bootstrap=3)
     np.testing.assert_array_equal(image, ei.predict(Y_test[:1]))
-    flipped = operator.measure(image[:, ::-1])
+    flipped = ei.operator_.measure(image[:, ::-1])
     with torch.no_grad():  # f alone, not averaged over symmetries
         x = ei.reconstruct_tensors(torch.from_numpy(flipped)[:, None])
     again = x[:, 0].numpy()[:, ::-1]
