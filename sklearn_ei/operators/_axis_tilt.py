@@ -17,7 +17,7 @@ from ..utils.stack_check import check_stack
 from ..utils.warn import warn
 from ._base import ForwardOperator
 from ._consistency import ModelMismatchWarning
-from ._search import estimate_detector_offset
+from ._search import search_offset
 from ._stuck import say_stuck, without_stuck
 
 _LEAST_ROWS = 3
@@ -184,10 +184,11 @@ def estimate_axis_tilt(
     sinograms, stuck = without_stuck(operator, torch.from_numpy(Y[rows])[:, None], Y)
     if stuck:
         warn(f"{say_stuck(stuck, Y)} Here that is left out.", ModelMismatchWarning)
-    found = [
-        estimate_detector_offset(operator, sinogram.numpy(), largest=largest)
-        for sinogram in sinograms
-    ]
+    searches = [search_offset(operator, row.numpy(), largest) for row in sinograms]
+    found = [estimate for estimate, _ in searches]
+    said = next((text for _, text in searches if text), None)  # once for all rows
+    if said:
+        warn(said, ModelMismatchWarning)
     errors = np.array([one.errors["detector_offset"] for one in found])
     offsets = np.array([one.values["detector_offset"] for one in found])
     seen = np.isfinite(errors)

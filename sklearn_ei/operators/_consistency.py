@@ -15,7 +15,7 @@ from ._dead_entries import find_dead_entries
 from ._mask_mistakes import find_mask_mistake
 from ._misfit import misfit_of, squared_misfit
 from ._stuck import mask_of, say_stuck, without_stuck
-from ._suspects import find_causes
+from ._suspects import counted_twice, find_causes
 
 _MAX_SAMPLES = 4
 _MANY_STEPS = 100  # before no cause at all is named
@@ -167,7 +167,7 @@ def check_consistency(operator, Y):
     Y = _as_stack(operator, Y)
     operator, y = some_samples(operator, Y)
     y, stuck = without_stuck(operator, y, Y)
-    report = _report(operator, y, _axes(operator, Y))
+    report = explain(operator, y, axes_of(operator, Y))
     dead = find_dead_entries(operator, Y, y) if report.is_consistent else None
     if dead:
         report.is_consistent, report.sentence = False, dead
@@ -181,7 +181,22 @@ def check_consistency(operator, Y):
     return report
 
 
-def _report(operator, y, axes):
+def explain(operator, y, axes):
+    """Return what an operator explains of measurements, stuck ones apart.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        With its shapes fixed.
+    y : torch.Tensor of shape (batch, channel, *measurement_shape)
+        NaN where there are none.
+    axes : tuple of int
+        Those of a measurement in the user's array, for messages.
+
+    Returns
+    -------
+    report : ConsistencyReport
+    """
     known = y.nan_to_num()
     energy = float(known.double().square().sum())
     if energy == 0:
@@ -221,6 +236,8 @@ def _report(operator, y, axes):
         )
         return report
     report.causes = _causes(operator, y, misfit, report.unexplained)
+    twice = counted_twice(operator, y)
+    report.causes += [twice] if twice and not report.causes else []
     certain = _is_certain(report.unexplained, misfit.noise)
     if certain and not report.causes:
         # Where A is ill-conditioned, a few steps do not explain all that it can. After
@@ -309,7 +326,7 @@ def some_samples(operator, Y):
     return resolved, y
 
 
-def _axes(operator, Y):
+def axes_of(operator, Y):
     """Return which axes of the user's array are those of a measurement."""
     n = len(operator.measurement_layout.shape)
     if isinstance(Y, torch.Tensor):

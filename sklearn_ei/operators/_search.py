@@ -15,7 +15,7 @@ from ..utils.torch_state import own_torch
 from ..utils.warn import warn
 from ._base import ForwardOperator
 from ._checks import check_operator
-from ._consistency import ModelMismatchWarning
+from ._consistency import ModelMismatchWarning, axes_of, explain
 from ._misfit import squared_misfit
 from ._stuck import say_stuck, without_stuck
 
@@ -106,7 +106,7 @@ def estimate_parameters(
     -----
     ModelMismatchWarning
         If bins or views of a tomograph are stuck, as :func:`check_consistency` tells;
-        they are left out.
+        they are left out. If even with the best values no image has such measurements.
 
     Notes
     -----
@@ -132,6 +132,14 @@ def estimate_parameters(
     >>> abs(found.values["source_distance"] - 60.0) < 1.0
     True
     """
+    estimate, said = search_parameters(operator, Y, ranges)
+    if said:
+        warn(said, ModelMismatchWarning)
+    return estimate
+
+
+def search_parameters(operator, Y, ranges):
+    """Return what :func:`estimate_parameters` does, and of what it warns, or None."""
     known = check_operator(operator).get_params(deep=False)
     if not ranges:
         raise ValueError(
@@ -181,7 +189,20 @@ def estimate_parameters(
         if not isinstance(choice, list)
     }
     found = clone(operator).set_params(**values)
-    return ParameterEstimate(found, values, errors, share, scans)
+    estimate = ParameterEstimate(found, values, errors, share, scans)
+    axes = axes_of(found, Y)
+    report = explain(found.resolve(measurement_shape=layout.shape), y, axes)
+    if report.is_consistent:
+        return estimate, None
+    # From where the search went astray to, the cause may no longer be seen.
+    first = explain(operator.resolve(measurement_shape=layout.shape), y, axes)
+    if any(not cause.startswith(tuple(ranges)) for cause in first.causes):
+        report = first
+    best = ", ".join(f"{name}={brief(value)}" for name, value in values.items())
+    return estimate, (
+        f"Even with the best values, {best}: {report.sentence} Until that is mended "
+        "they may be wrong; see check_consistency."
+    )
 
 
 def _check_range(name, choice, known, operator):
@@ -261,7 +282,8 @@ def estimate_detector_offset(
     Warns
     -----
     ModelMismatchWarning
-        If bins or views are stuck; they are left out.
+        If bins or views are stuck; they are left out. If even with the best offset no
+        image has such measurements: counts, for example, or angles in radians.
 
     See Also
     --------
@@ -278,6 +300,14 @@ def estimate_detector_offset(
     >>> abs(found.values["detector_offset"] - 2.3) < 0.05
     True
     """
+    estimate, said = search_offset(operator, Y, largest)
+    if said:
+        warn(said, ModelMismatchWarning)
+    return estimate
+
+
+def search_offset(operator, Y, largest=None):
+    """Return what :func:`estimate_detector_offset` does, and of what it warns."""
     if "detector_offset" not in check_operator(operator).get_params(deep=False):
         raise ValueError(
             f"Got {operator}, but expected an operator with a parameter "
@@ -290,4 +320,4 @@ def estimate_detector_offset(
     check_real("largest", largest, min_val=0, include_boundaries="neither")
     middle = operator.detector_offset
     ends = (middle - largest, middle + largest)
-    return estimate_parameters(operator, Y, {"detector_offset": ends})
+    return search_parameters(operator, Y, {"detector_offset": ends})

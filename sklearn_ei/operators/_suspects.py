@@ -17,6 +17,7 @@ _COARSE = 40  # pixels; mistakes show at a low resolution
 # What is left unexplained without a mistake, relative to what the operator
 # leaves. More image explains more of anything.
 _CLEARLY_LESS, _MUCH_LESS = 0.6, 0.4
+_WITHOUT_LAST = 0.75  # squared, noise included
 _AS_GOOD, _AS_GOOD_BY = 1.25, 2e-3  # as the best
 # Neighbouring views differ by at least this share of what any two views do.
 _NO_ORDER = 0.7
@@ -146,8 +147,45 @@ def _other_angles(operator):
         yield "the views go all around (360°), not half as far", 2 * views
     if turn >= 270:
         yield "the views go half as far round", views / 2
+    for spread in _even_spreads(views):
+        yield f"the views are {spread[1] - spread[0]:g}° apart", spread
     if isinstance(operator, FanBeamCT) or operator.detector_offset:
         yield "the scanner turns the other way round (angles=-angles)", -views
+
+
+def _even_spreads(views):
+    """Yield a half and a full turn in as many steps, in place of other even steps."""
+    n = len(views)
+    for turn in (180.0, 360.0):
+        spread = views[0] + np.arange(n) * (turn / n)
+        told = any(np.allclose(spread, factor * views) for factor in (1, 2, 0.5))
+        if n > 3 and not told and np.allclose(np.diff(views, n=2), 0, atol=1e-6):
+            yield spread
+
+
+def counted_twice(operator, y):
+    """Return the cause, if the last view of an even half or full turn is one too far.
+
+    From 0 to 180° with both ends is n − 1 steps, which some scanners do; more often
+    ``np.linspace`` was meant to make n. What is left says which: without noise, or with
+    one percent of it, by a half.
+    """
+    if not isinstance(operator, RayTransformOperator):
+        return None
+    views = np.rad2deg(operator._angles_rad)
+    turn, n = abs(views[-1] - views[0]), len(views)
+    is_even = n > 3 and np.allclose(np.diff(views, n=2), 0, atol=1e-6)
+    if not is_even or not np.isclose([180.0, 360.0], turn, atol=1e-6).any():
+        return None
+    operator, y = coarsened(operator, y[:_MAX_SAMPLES])
+    ending = views[0] + np.arange(n) * ((views[-1] - views[0]) / n)
+    left = squared_misfit(changed(operator, angles=ending), y)
+    if left > _WITHOUT_LAST * squared_misfit(operator, y):
+        return None
+    return (
+        f"the last of {n} views is not at {views[-1]:g}° but one step before "
+        "(np.linspace with endpoint=False)"
+    )
 
 
 def _fans(operator):

@@ -89,11 +89,18 @@ class ClassicalReconstructor(BaseReconstructor):
         TypeError, ValueError
             If a parameter is out of its range, the data is not a finite real
             stack, or operator and data do not fit.
+
+        Warns
+        -----
+        ModelMismatchWarning
+            If no image has such measurements
+            (:func:`~sklearn_ei.operators.check_consistency`): what is likely wrong.
         """
         self._check_params()
         checked = check_measurements(self, Y, reset=True)
         fitted = self._resolve_operator(checked)
         operator = fitted["operator_"]
+        self._check_explains(operator, checked)
         fitted["operator_norm_"] = operator.squared_norm() ** 0.5
         tensor = fitted["measurement_layout_"].to_tensor(checked)
         tensor = operator.only_measured(tensor)

@@ -204,11 +204,18 @@ class DeepImagePriorReconstructor(OperatorEstimator):
             If a parameter is out of its range, the data is not a finite real
             stack, operator and data do not fit, or a network of the user's own
             does not return images.
+
+        Warns
+        -----
+        ModelMismatchWarning
+            If no image has such measurements
+            (:func:`~sklearn_ei.operators.check_consistency`): what is likely wrong.
         """
         self._check_params()
         device = resolve_device(self.device)
         checked = check_measurements(self, Y, reset=True)
         fitted = self._resolve_operator(checked)
+        self._check_explains(fitted["operator_"], checked)
         fitted["device_"] = device
         fitted["precision_"] = resolve_precision(
             self.precision, device, len(fitted["operator_"].image_shape)

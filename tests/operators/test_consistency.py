@@ -146,6 +146,41 @@ def test_wrong_set_ups_are_told_with_their_cause(name):
     assert max(report.unexplained, report.misfit) >= 0.02
 
 
+RECTANGLES = np.zeros((2, 48, 48))
+RECTANGLES[:, 10:36, 12:30] = 1
+RECTANGLES[1, 18:24, 14:24] = 3
+
+
+@pytest.mark.parametrize(
+    ("n_views", "turn", "noise"),
+    [(12, 180, 0.0), (12, 180, 0.01), (30, 180, 0.0), (40, 360, 0.0), (40, 360, 0.01)],
+)
+def test_a_last_view_that_is_one_too_far_is_told(n_views, turn, noise):
+    """np.linspace with both ends, of a scan that has n steps; not the other way."""
+    twice = np.linspace(0, turn, n_views)
+    once = np.linspace(0, turn, n_views, endpoint=False)
+    rng = np.random.default_rng(0)
+    for true in (twice, once):
+        scanner = ParallelBeamCT(angles=true, image_shape=SHAPE)
+        Y = scanner.measure(RECTANGLES)
+        Y = (Y + noise * Y.max() * rng.standard_normal(Y.shape)).astype(np.float32)
+        right = check_consistency(scanner, Y)
+        assert right.is_consistent, right.sentence
+    guess = ParallelBeamCT(angles=twice, image_shape=SHAPE)
+    report = check_consistency(guess, Y)
+    step = f"the last of {n_views} views is not at {turn}° but one step before"
+    apart = f"the views are {turn / n_views:g}° apart"
+    assert any(c.startswith((step, apart)) for c in report.causes), report.sentence
+
+
+@pytest.mark.parametrize("true_step", [4.0, 8.0])
+def test_a_wrong_step_of_the_views_is_told(true_step):
+    true = ParallelBeamCT(angles=np.arange(45) * true_step, image_shape=SHAPE)
+    guess = ParallelBeamCT(angles=np.arange(45) * 3.0, image_shape=SHAPE)
+    report = check_consistency(guess, true.measure(RECTANGLES))
+    assert report.causes[0] == f"the views are {true_step:g}° apart"
+
+
 def odl_scan(turn=np.pi, n_views=30, n_bins=55, side=32):
     odl, tomo = import_odl()
     ends = [-side / 2] * 2, [side / 2] * 2

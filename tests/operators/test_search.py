@@ -7,6 +7,7 @@ from sklearn_ei.datasets import make_thorax_phantoms
 from sklearn_ei.operators import (
     FanBeamCT,
     Inpainting,
+    ModelMismatchWarning,
     ParallelBeamCT,
     check_consistency,
     estimate_axis_tilt,
@@ -70,9 +71,34 @@ def test_distance_and_sense_of_rotation_of_a_fan_beam():
 
 def test_a_minimum_at_the_edge_has_no_error():
     Y = parallel(detector_offset=5.0).measure(IMAGES)
-    found = estimate_detector_offset(parallel(), Y, largest=2.0)
+    with pytest.warns(ModelMismatchWarning, match="detector_offset is about"):
+        found = estimate_detector_offset(parallel(), Y, largest=2.0)
     assert found.values["detector_offset"] == pytest.approx(2, abs=0.1)
     assert found.errors["detector_offset"] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        ("counts", "transmitted intensities"),
+        ("radians", "the angles are in radians"),
+        ("too small", "the object reaches out of the image"),
+    ],
+)
+def test_what_is_wrong_besides_is_told(wrong, cause):
+    """Its offset would be taken for right, and hide the cause from a fit."""
+    Y = noisy(parallel(detector_offset=1.37).measure(IMAGES))
+    operator = parallel()
+    if wrong == "counts":
+        Y = 1e4 * np.exp(-3 * Y / Y.max())
+    if wrong == "radians":
+        operator = parallel(angles=np.deg2rad(np.arange(30) * 6.0))
+    if wrong == "too small":
+        operator = operator.set_params(image_shape=(16, 16))
+    with pytest.warns(
+        ModelMismatchWarning, match=f"Even with the best values, .*{cause}"
+    ):
+        estimate_detector_offset(operator, Y)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +199,13 @@ def test_estimates_say_what_they_are_in_a_sentence():
     share = f"{found.unexplained:.2%} of the measurements (root mean square) is left"
     assert rest.startswith(share)
     assert repr(found) == str(found) == found.sentence
-    edge = estimate_detector_offset(parallel(), Y, largest=0.5)
+    with pytest.warns(ModelMismatchWarning, match="Even with the best values"):
+        edge = estimate_detector_offset(parallel(), Y, largest=0.5)
     assert "without a minimum inside the range" in str(edge)
     clockwise = [-6.0 * k for k in range(30)]
+    centred = noisy(parallel().measure(IMAGES))
     both = estimate_parameters(
-        parallel(angles=clockwise), Y, {"angles": [clockwise, clockwise[::-1]]}
+        parallel(angles=clockwise), centred, {"angles": [clockwise, clockwise[::-1]]}
     )
     assert str(both).startswith("angles=[")
     assert len(str(both)) < 200
