@@ -40,6 +40,7 @@ CANNOT_BE_TOLD = {
     "parallel, other sense of rotation": "a mirrored image has these measurements",
     "compressed sensing, other matrix": "A has full row rank: any y is explained",
     "clipped by two pixels": "as much as a drifting air value leaves",
+    "both ends of 50 views": "less than the noise",
 }
 
 
@@ -109,6 +110,9 @@ def right():
         for level in (0.01, 0.05):
             yield f"{name}, {level:.0%} noise", operator, noisy(Y, level)
     yield "noise-free", parallel(), parallel().measure(x)
+    for n_views in (12, 50):
+        ends = parallel(angles=np.linspace(0, 180, n_views))
+        yield f"both ends, {n_views} views", ends, noisy(ends.measure(x), 0.01)
     fine = ParallelBeamCT(50, (256, 256), pixel_size=0.25, bin_size=1.0, n_bins=93)
     yield "finer object", parallel(), noisy(fine.measure(images(256)), 0.01)
     yield "truncated views", parallel(n_bins=40), parallel(n_bins=40).measure(x)
@@ -149,6 +153,12 @@ def wrong_scans():
     yield "transposed", square, noisy(square.measure(x), 0.01).transpose(0, 2, 1)
     full = noisy(parallel(angles=all_around).measure(x), 0.01)
     yield "360° as 180°", parallel(), full
+    yield "steps of 3° for 3.6°", parallel(angles=np.arange(50) * 3.0), Y
+    few = parallel(12)
+    both_ends = parallel(angles=np.linspace(0, 180, 12))
+    yield "both ends of 12 views", both_ends, noisy(few.measure(x), 0.01)
+    yield "both ends of 50 views", parallel(angles=np.linspace(0, 180, 50)), Y
+    yield "no minus sign", parallel(), -Y
     yield "180° as 360°", parallel(angles=all_around), Y
     yield "shuffled views", parallel(), Y[:, rng.permutation(50)]
     yield "shuffled fan views", fan(), of_fan[:, rng.permutation(60)]

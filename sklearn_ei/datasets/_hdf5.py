@@ -71,6 +71,11 @@ def read_hdf5(path, layout="dxchange", *, samples=None, lazy=False):
         in the folder of this one, or in external storage; or the data is larger
         than memory.
 
+    Warns
+    -----
+    UserWarning
+        If angles without units are less than 2π apart: radians are likely.
+
     Notes
     -----
     Links and virtual data sets are followed to files in the folder of ``path`` and

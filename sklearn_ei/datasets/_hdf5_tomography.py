@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from ..utils.params import brief
+from ..utils.warn import warn
 from ._hdf5_stack import Hdf5Stack
 
 _DEGREES = {
@@ -18,6 +19,7 @@ _MM = {
     **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer"), 1e-3),
     **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-6),
 }
+_FULL_TURN_RAD = 2 * np.pi + 0.1  # hardly the degrees of a scan
 _PROJECTION, _FLAT, _DARK, _INVALID = 0, 1, 2, 3
 
 
@@ -125,7 +127,7 @@ def _unit(data):
 
 def _angles(file, theta, n_views):
     """Return angles in degrees, one for each view."""
-    unit = _unit(theta) or "deg"
+    unit = _unit(theta)
     angles = np.asarray(file.read(theta), dtype=np.float64)
     if max(angles.shape, default=0) == angles.size:  # a column or a row
         angles = angles.ravel()
@@ -136,6 +138,13 @@ def _angles(file, theta, n_views):
             f"{str(file.path)!r}, of shape {theta.shape}, but expected one for each, "
             "none of them NaN."
         )
+    if not unit and len(angles) > 2 and np.ptp(angles) < _FULL_TURN_RAD:
+        warn(
+            f"{theta.name!r} of {str(file.path)!r} has no units, and reaches over "
+            f"{np.ptp(angles):.4g}; it is taken as degrees. If it is in radians, pass "
+            "np.rad2deg(scan.angles) on."
+        )
+    unit = unit or "deg"
     if unit not in _DEGREES:
         raise ValueError(
             f"Got {theta.name!r} of {str(file.path)!r} in units of {unit!r}, but "

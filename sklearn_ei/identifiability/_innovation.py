@@ -139,6 +139,9 @@ def _useless(system, ghosts, elements):
 def _view_order(operator):
     """Return how many view spacings make a full turn, or None without views."""
     angles = getattr(operator, "_angles_rad", None)
+    geometry = getattr(getattr(operator, "op", None), "geometry", None)  # of ODL
+    if angles is None and geometry is not None and len(operator.image_shape) == 2:
+        angles = np.asarray(geometry.angles)
     if angles is None or len(angles) < 2:
         return None
     spacing = np.diff(np.unique(angles))

@@ -222,8 +222,8 @@ def _statement(findings, noise, error):
         )
     if evidence.unexplained > _WRONG * level:
         parts.append(
-            f"Besides, no image explains {error:.3g} of the measurements: the operator "
-            "does not quite fit (centre of rotation, air that is not zero, a clipped "
-            "object, rings)."
+            f"Besides, no image explains {error / findings.rms:.1%} of the "
+            "measurements (root mean square): the operator does not quite fit (centre "
+            "of rotation, air that is not zero, a clipped object, rings)."
         )
     return " ".join(parts)

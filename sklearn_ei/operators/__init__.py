@@ -9,12 +9,12 @@ from ._blur import Blur, gaussian_kernel
 from ._checks import check_operator
 from ._compressed_sensing import CompressedSensing
 from ._consistency import (
-    ConsistencyReport,
     ModelMismatchWarning,
     check_consistency,
 )
 from ._dot_test import dot_test
 from ._downsampling import Downsampling
+from ._explain import ConsistencyReport
 from ._fan_beam import FanBeamCT
 from ._inpainting import Inpainting
 from ._matrix import MatrixOperator

@@ -124,7 +124,7 @@ class Inpainting(ForwardOperator):
             raise ValueError(
                 f"Inpainting got a mask of shape {mask_shape}, which is a volume, or a "
                 f"mask for each channel: pass image_shape={mask_shape}, or "
-                f"image_shape={mask_shape[:-1]}."
+                f"image_shape={mask_shape[:-1]}; masks of samples are NaN in Y."
             )
         return mask_shape
 

@@ -15,7 +15,8 @@ from ..utils.torch_state import own_torch
 from ..utils.warn import warn
 from ._base import ForwardOperator
 from ._checks import check_operator
-from ._consistency import ModelMismatchWarning, axes_of, explain
+from ._consistency import ModelMismatchWarning, axes_of
+from ._explain import explain
 from ._misfit import squared_misfit
 from ._stuck import say_stuck, without_stuck
 

@@ -17,7 +17,7 @@ _COARSE = 40  # pixels; mistakes show at a low resolution
 # What is left unexplained without a mistake, relative to what the operator
 # leaves. More image explains more of anything.
 _CLEARLY_LESS, _MUCH_LESS = 0.6, 0.4
-_WITHOUT_LAST = 0.75  # squared, noise included
+_OTHER_STEPS = 0.75  # squared, noise included
 _AS_GOOD, _AS_GOOD_BY = 1.25, 2e-3  # as the best
 # Neighbouring views differ by at least this share of what any two views do.
 _NO_ORDER = 0.7
@@ -148,7 +148,7 @@ def _other_angles(operator):
     if turn >= 270:
         yield "the views go half as far round", views / 2
     for spread in _even_spreads(views):
-        yield f"the views are {spread[1] - spread[0]:g}° apart", spread
+        yield f"the views are {spread[1] - spread[0]:.6g}° apart", spread
     if isinstance(operator, FanBeamCT) or operator.detector_offset:
         yield "the scanner turns the other way round (angles=-angles)", -views
 
@@ -156,36 +156,48 @@ def _other_angles(operator):
 def _even_spreads(views):
     """Yield a half and a full turn in as many steps, in place of other even steps."""
     n = len(views)
+    if n < 4 or not np.allclose(np.diff(views, n=2), 0, atol=1e-6):
+        return
     for turn in (180.0, 360.0):
-        spread = views[0] + np.arange(n) * (turn / n)
-        told = any(np.allclose(spread, factor * views) for factor in (1, 2, 0.5))
-        if n > 3 and not told and np.allclose(np.diff(views, n=2), 0, atol=1e-6):
+        spread = views[0] + np.arange(n) * math.copysign(turn / n, views[-1] - views[0])
+        if not any(np.allclose(spread, factor * views) for factor in (1, 2, 0.5)):
             yield spread
 
 
-def counted_twice(operator, y):
-    """Return the cause, if the last view of an even half or full turn is one too far.
+def find_steps(operator, y):
+    """Return the cause, if a half or full turn in even steps explains clearly more.
 
-    From 0 to 180° with both ends is n − 1 steps, which some scanners do; more often
-    ``np.linspace`` was meant to make n. What is left says which: without noise, or with
-    one percent of it, by a half.
+    What is left is looked at with its noise, so that steps that are hardly wrong are
+    told as well, such as those of ``np.linspace`` with both ends; some scanners do
+    measure both.
+
+    Parameters
+    ----------
+    operator : ForwardOperator
+        With its shapes fixed.
+    y : torch.Tensor of shape (batch, channel, *measurement_shape)
+        Measurements.
+
+    Returns
+    -------
+    cause : str or None
+        None for operators whose views are not known, not even, or such a turn.
     """
     if not isinstance(operator, RayTransformOperator):
         return None
     views = np.rad2deg(operator._angles_rad)
-    turn, n = abs(views[-1] - views[0]), len(views)
-    is_even = n > 3 and np.allclose(np.diff(views, n=2), 0, atol=1e-6)
-    if not is_even or not np.isclose([180.0, 360.0], turn, atol=1e-6).any():
+    spreads = list(_even_spreads(views))
+    if not spreads:
         return None
     operator, y = coarsened(operator, y[:_MAX_SAMPLES])
-    ending = views[0] + np.arange(n) * ((views[-1] - views[0]) / n)
-    left = squared_misfit(changed(operator, angles=ending), y)
-    if left > _WITHOUT_LAST * squared_misfit(operator, y):
+    left = [squared_misfit(changed(operator, angles=a), y) for a in spreads]
+    best = int(np.argmin(left))
+    if left[best] > _OTHER_STEPS * squared_misfit(operator, y):
         return None
-    return (
-        f"the last of {n} views is not at {views[-1]:g}° but one step before "
-        "(np.linspace with endpoint=False)"
-    )
+    given, found = (angles[1] - angles[0] for angles in (views, spreads[best]))
+    cause = f"the views are {found:.6g}° apart rather than {given:.6g}°"
+    both_ends = math.isclose(found * len(views), given * (len(views) - 1))
+    return f"{cause} (np.linspace with endpoint=False)" if both_ends else cause
 
 
 def _fans(operator):

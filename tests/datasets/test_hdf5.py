@@ -48,6 +48,18 @@ def test_data_exchange_from_file_to_image(dxchange):
     np.testing.assert_array_equal(rows.flat, scan.flat[1:3])
 
 
+def test_angles_without_units_that_look_like_radians_are_told(dxchange):
+    path, *_ = dxchange
+    with h5py.File(path, "r+") as file:
+        n_views = len(file["exchange/theta"])
+        del file["exchange/theta"]
+        file["exchange/theta"] = np.linspace(0, np.pi, n_views)
+    text = r"no units, and reaches over 3\.142; .* taken as degrees\. .*np\.rad2deg"
+    with pytest.warns(UserWarning, match=text):
+        scan = read_hdf5(path, "dxchange")
+    np.testing.assert_allclose(scan.angles, np.linspace(0, np.pi, n_views))
+
+
 def test_angles_in_radians_and_what_may_be_missing(dxchange):
     path, _, _ = dxchange
     with h5py.File(path, "r+") as file:

@@ -11,7 +11,7 @@ def data():
 
 def geometry():
     check = load("geometry_check")
-    n_missed = {3: "three"}[len(check["missed"])]
+    n_missed = {4: "four"}[len(check["missed"])]
     n_alarms = {0: "none"}[len(check["false_alarms"])]
     yield f"Of {check['n_wrong']} wrong set-ups ("
     yield f"it missed {n_missed}, and of {check['n_right']} right ones,"

@@ -16,9 +16,11 @@ from sklearn_ei.operators import (
     CompressedSensing,
     FanBeamCT,
     Inpainting,
+    ODLOperator,
     ParallelBeamCT,
     gaussian_kernel,
 )
+from sklearn_ei.utils.odl import import_odl
 
 CT = ParallelBeamCT(12, (32, 32))
 FAN = FanBeamCT(24, (32, 32), source_distance=64)
@@ -270,6 +272,18 @@ def test_floors_are_named():
         report = check_group_rank(*case, random_state=0)
         assert words in report.innovation_floor_kind
     assert "15°" in check_group_rank(CT, Shifts()).innovation_floor_kind
+
+
+def test_scans_of_odl_have_the_floor_of_their_views():
+    """Shifts bring a parallel beam nothing, whoever wrote the operator."""
+    odl, tomo = import_odl()
+    space = odl.uniform_discr([-16, -16], [16, 16], (32, 32), dtype="float32")
+    views = odl.uniform_partition(0, np.pi, 12)
+    geometry = tomo.Parallel2dGeometry(views, odl.uniform_partition(-24, 24, 47))
+    operator = ODLOperator(tomo.RayTransform(space, geometry))
+    report = check_group_rank(operator, Shifts())
+    assert report.verdict == "WEAK"
+    assert report.innovation_floor_kind == "rotation by the view spacing, 15°"
 
 
 def test_coarse_rotations_of_the_view_spacing_are_weak_or_fail():
