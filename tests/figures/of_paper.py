@@ -37,7 +37,7 @@ def results():
         for n in ("eight of depth 1", "default")
     )
     yield f"eight networks of depth 1 reached {eight:.2f} dB there"
-    yield f"of depth 3 had reached {three:.2f}."
+    yield f"of depth 3 had reached {three:.2f} (both"
     yield f"is {10 * np.log10(3):.2f} dB higher"  # three colours
     rows = {
         "as they lie (supervised)": "supervised",
