@@ -66,15 +66,19 @@ def say_stuck(stuck, Y):
     names = stuck.names
     verb, what = ("reads", "it") if stuck.is_alone else ("read", "them")
     # Elsewhere views are not the last axis but one.
-    are_sinograms = not isinstance(Y, torch.Tensor) and np.ndim(Y) == 3
+    are_sinograms = not isinstance(Y, torch.Tensor) and len(np.shape(Y)) == 3
     numbers = stuck.numbers if are_sinograms else None
     if numbers:
-        how = f"DeadBinMasker({numbers}, detect=False) of sklearn_ei.preprocessing"
+        how = f", by DeadBinMasker({numbers}, detect=False) of sklearn_ei.preprocessing"
+    elif not is_lazy(Y):
+        how = ", by Y[check_consistency(operator, Y).stuck] = np.nan"
+    elif are_sinograms:
+        how = ", by DeadBinMasker() of sklearn_ei.preprocessing"
     else:
-        how = "Y[check_consistency(operator, Y).stuck] = np.nan"
+        how = ""  # whatever writes it
     return (
         f"{names[0].upper()}{names[1:]} {verb} the same throughout, unlike the others, "
-        f"as if dead, stuck or lost: make {what} NaN, which is not measured, by {how}."
+        f"as if dead, stuck or lost: make {what} NaN, which is not measured{how}."
     )
 
 

@@ -120,6 +120,18 @@ def followed(report, operator, Y):
     return Y
 
 
+def test_what_is_in_a_file_is_looked_at_in_part(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    Y = attenuations(PARALLEL)
+    Y[0, 7] = 30.0  # of one of the samples that are read
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["y"] = Y
+        report = check_consistency(PARALLEL, file["y"])
+    assert report.stuck is None
+    assert "View 7 of some samples reads" in report.sentence
+    assert check_consistency(PARALLEL, followed(report, PARALLEL, Y)).is_consistent
+
+
 @pytest.mark.parametrize("mistake", ["pixel", "view", "both", "column"])
 def test_area_detectors(mistake):
     operator = odl_scanner(3)
