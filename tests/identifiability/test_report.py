@@ -281,9 +281,9 @@ def test_scans_of_odl_have_the_floor_of_their_views():
     views = odl.uniform_partition(0, np.pi, 12)
     geometry = tomo.Parallel2dGeometry(views, odl.uniform_partition(-24, 24, 47))
     operator = ODLOperator(tomo.RayTransform(space, geometry))
-    report = check_group_rank(operator, Shifts())
-    assert report.verdict == "WEAK"
+    report = check_group_rank(operator, Shifts(), random_state=0)
     assert report.innovation_floor_kind == "rotation by the view spacing, 15°"
+    assert 0.05 < report.innovation < 2 * report.innovation_floor
 
 
 def test_coarse_rotations_of_the_view_spacing_are_weak_or_fail():
