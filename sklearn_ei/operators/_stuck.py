@@ -33,7 +33,11 @@ def without_stuck(operator, y, Y):
         None if nothing is. Of each sample, or of each channel of each.
     """
     views_first = getattr(operator, "natural_axis", None) == 0
-    if getattr(operator, "loses", None) != "views" or not views_first or y.ndim < 4:
+    if (
+        getattr(operator, "loses", None) != "views"
+        or not views_first
+        or y.ndim not in (4, 5)
+    ):
         return y, None
     operator = operator.resolve(measurement_shape=tuple(y.shape[2:]))
     where = _detector(operator)
@@ -123,8 +127,11 @@ def _detector(operator):
     else:
         return None, 0
     bin_axis = 0
-    if len(geometry.det_grid.coord_vectors) > 1:  # the other one is along the axis
-        bin_axis = int(np.argmin(np.abs(geometry.det_axes_init @ geometry.axis)))
+    axis = getattr(geometry, "axis", None)
+    if (
+        axis is not None and len(geometry.det_grid.coord_vectors) > 1
+    ):  # the other one is along the axis
+        bin_axis = int(np.argmin(np.abs(geometry.det_axes_init @ axis)))
     bins = geometry.det_grid.coord_vectors[bin_axis]
     width = bins[1] - bins[0] if len(bins) > 1 else 1.0
     return float(-bins[0] / width), bin_axis

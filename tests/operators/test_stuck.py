@@ -178,6 +178,19 @@ def test_channels(n_channels):
     np.testing.assert_array_equal(found.numpy(), np.moveaxis(expected, -1, 1))
 
 
+def test_a_scan_about_two_axes_is_left_alone():
+    """Its views are two axes, not one; that had been a crash."""
+    odl, tomo = import_odl()
+    space = odl.uniform_discr([-8.0] * 3, [8.0] * 3, (16,) * 3, dtype="float32")
+    views = odl.uniform_partition([0, 0], [np.pi, 1], (9, 2))
+    area = odl.uniform_partition([-14, -14], [14, 14], (20, 20))
+    geometry = tomo.Parallel3dEulerGeometry(views, area)
+    operator = ODLOperator(tomo.RayTransform(space, geometry))
+    volume = np.zeros((1, 16, 16, 16))
+    volume[:, 5:11, 4:12, 6:10] = 1
+    assert check_consistency(operator, operator.measure(volume)).stuck is None
+
+
 def test_the_axis_of_a_displaced_detector_is_known():
     """Something opaque on the axis is no dead bin, wherever the axis is projected."""
     odl, tomo = import_odl()
